@@ -1,0 +1,3 @@
+"""Tandem: recommender workflows from raw logs to ranked lists."""
+
+__version__ = "0.1.0"

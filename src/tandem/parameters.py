@@ -1,0 +1,123 @@
+"""Every parameter of a run, typed and checked before anything starts.
+
+One model per top-level key of ``conf/*/parameters.yml``. Unknown keys are errors. The ranks receive the same models,
+as JSON.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
+Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class Parameters(BaseModel):
+    """Immutable, and closed: a misspelt key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SyntheticMovieLens(Parameters):
+    """Size of the generated MovieLens (its seed is the run's)."""
+
+    users: int = Field(1_000, ge=2)
+    items: int = Field(1_700, ge=2)
+    ratings: int = Field(100_000, ge=2)
+
+
+class MovieLensParameters(Parameters):
+    """What to do with rows that a real log has and a clean one has not."""
+
+    orphan_ratings: Literal["keep", "drop"] = Field(
+        "keep", description="ratings whose user or item has no row in its table: kept with unknown features, or dropped"
+    )
+    synthetic: SyntheticMovieLens = SyntheticMovieLens()
+
+
+class NeuMFParameters(Parameters):
+    """Sizes of NeuMF (He et al. 2017, section 3.4)."""
+
+    gmf_dim: int = Field(16, ge=1, description="width of the generalised matrix factorisation part")
+    mlp_dim: int = Field(64, ge=1, description="width of the user and of the item embedding of the MLP part")
+    hidden_units: tuple[int, ...] = Field((64, 32, 16), min_length=1)
+    side_dim: int = Field(8, ge=0, description="width of each side feature's embedding; 0 leaves side features out")
+    dropout: Rate = 0.5
+
+
+class EarlyStoppingParameters(Parameters):
+    """Stop when the metric, on rows held out of the training rows, has not improved for ``patience`` epochs."""
+
+    metric: Literal["ndcg@10", "recall@10", "hit_rate@10_sampled", "ndcg@10_sampled", "auc", "log_loss"] = "ndcg@10"
+    patience: int = Field(3, ge=1)
+
+
+class NCFBaselineParameters(Parameters):
+    """Which classical models are reported beside NCF, on the same rows."""
+
+    models: tuple[Literal["popularity", "ease", "als"], ...] = ("popularity", "ease", "als")
+    tune: bool = Field(True, description="choose their settings on a validation part of the training rows")
+    ease_l2: float = Field(400.0, gt=0.0)
+    ease_max_items: int = Field(20_000, ge=1, description="EASE inverts an items x items matrix: none above this size")
+    als_factors: int = Field(64, ge=1)
+    als_regularization: float = Field(0.05, ge=0.0)
+    als_alpha: float = Field(20.0, gt=0.0)
+    als_iterations: int = Field(15, ge=1)
+
+
+class NCFParameters(Parameters):
+    """Neural collaborative filtering: data, model, training, lists and baselines."""
+
+    # Data.
+    split: Literal["random", "leave_one_out", "temporal"] = "random"
+    test_fraction: Fraction = Field(0.2, description="of each user's interactions (random) or of all (temporal)")
+    negatives_per_positive: int = Field(4, ge=0, description="stored negatives, fixed and seeded")
+    min_zip_code_users: int = Field(2, ge=1, description="rarer zip codes are unknown (id 0)")
+
+    # Model.
+    model: NeuMFParameters = NeuMFParameters()
+
+    # Training.
+    loss: Literal["bce", "sampled_softmax"] = "bce"
+    negatives: Literal["stored", "fresh"] = Field("stored", description="fresh: drawn anew every epoch in the ranks")
+    fresh_negatives: int = Field(4, ge=1, description="per positive, where negatives are fresh")
+    epochs: int = Field(20, ge=1)
+    batch_size: int = Field(10_240, ge=1, description="rows of one step on all ranks together")
+    learning_rate: float = Field(1e-3, gt=0.0)
+    learning_rate_schedule: Literal["constant", "linear", "cosine", "step"] = "constant"
+    learning_rate_step_factor: float = Field(0.1, gt=0.0, le=1.0, description="per epoch, for the step schedule")
+    warmup_epochs: float = Field(0.0, ge=0.0)
+    weight_decay: float = Field(0.0, ge=0.0, description="L2 penalty, added to the gradient")
+    decoupled_weight_decay: bool = Field(False, description="apply weight_decay as AdamW does")
+    unknown_rate: Rate = Field(0.01, description="share of the rows trained with their user or item as unknown")
+    precision: Literal["fp32", "bf16"] = "fp32"
+    validation_fraction: Rate = Field(0.1, description="of the training positives, for early stopping; 0: none")
+    early_stopping: EarlyStoppingParameters | None = EarlyStoppingParameters()
+    resume: bool = False
+
+    # Lists and report.
+    top_n: int = Field(10, ge=1)
+    recommend_users: Literal["all"] | tuple[int, ...] = "all"
+    baselines: NCFBaselineParameters = NCFBaselineParameters()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "NCFParameters":
+        if self.loss == "sampled_softmax" and self.negatives == "stored":
+            raise ValueError("loss: sampled_softmax needs negatives: fresh (a softmax is over one positive's own draws)")
+        if self.negatives == "stored" and self.negatives_per_positive == 0:
+            raise ValueError("negatives: stored needs negatives_per_positive of at least 1")
+        if self.early_stopping is not None and self.validation_fraction == 0.0:
+            raise ValueError("early_stopping needs validation_fraction above 0 (or early_stopping: null)")
+        return self
+
+
+class DistributedParameters(Parameters):
+    """How the ranks of a training job are started and placed."""
+
+    num_ranks: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    cores_per_rank: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    bind: bool = True
+    strict: bool = Field(False, description="a binding that differs from the plan is an error, not a warning")
+    start_timeout_seconds: float = Field(120.0, gt=0.0)
+    stall_timeout_seconds: float = Field(300.0, gt=0.0)
+    timeout_seconds: float | None = Field(None, gt=0.0)
