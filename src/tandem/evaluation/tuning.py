@@ -1,0 +1,78 @@
+"""Choosing a baseline's settings on held-out training rows, never on test rows."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+from scipy import sparse
+
+from tandem.evaluation.als import Als
+from tandem.evaluation.ease import Ease
+from tandem.evaluation.lists import Lists, Pairs
+from tandem.evaluation.ranking import ranking_metrics
+from tandem.evaluation.recommender import Recommender, rank_users
+
+Model = TypeVar("Model", bound=Recommender)
+
+EASE_L2_FACTORS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
+ALS_ALPHAS = (1.0, 4.0, 10.0, 40.0)
+ALS_FACTOR_STEPS = (0.5, 2.0)
+ALS_REGULARIZATIONS = (0.01, 0.1, 1.0)
+MAX_USERS = 2_000
+"""Validation users that settings are compared on; their lists would cost more than the fits otherwise."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Training rows in two disjoint parts, both 0/1, shape [users, items]."""
+
+    train: sparse.csr_matrix
+    valid: sparse.csr_matrix
+
+
+def hold_out(train: sparse.csr_matrix, fraction: float, seed: int) -> Validation:
+    """Draw interactions into the validation part with probability ``fraction``; seeded, in any order of storage."""
+    ordered = train.sorted_indices()
+    drawn = np.random.default_rng(seed).random(ordered.nnz) < fraction
+    parts = []
+    for chosen in (~drawn, drawn):
+        part = ordered.copy()
+        part.data = chosen.astype(ordered.dtype)
+        part.eliminate_zeros()
+        parts.append(part)
+    return Validation(*parts)
+
+
+def ndcg(model: Recommender, validation: Validation, k: int = 10) -> float:
+    """NDCG@k of a model fitted to ``validation.train``, over at most ``MAX_USERS`` validation users evenly spaced."""
+    users = np.flatnonzero(np.diff(validation.valid.indptr))
+    users = users[:: -(-len(users) // MAX_USERS) or 1].astype(np.int64)
+    rows, items = validation.valid[users].nonzero()
+    lists = Lists.of_matrix(users, rank_users(model, users, validation.train, k))
+    relevant = Pairs(users[rows], items)
+    return ranking_metrics(lists, relevant, validation.train.shape[1], k)[f"ndcg@{k}"] or 0.0
+
+
+def tune_ease(start: Ease, validation: Validation) -> Ease:
+    """The best l2 on a grid of powers of two around the given one; not fitted."""
+    return _best((replace(start, l2=start.l2 * factor) for factor in EASE_L2_FACTORS), _judge(validation))
+
+
+def tune_als(start: Als, validation: Validation) -> Als:
+    """The best settings, one after the other: alpha, then the number of factors, then regularisation; not fitted."""
+    judge = _judge(validation)
+    best = _best((replace(start, alpha=alpha) for alpha in {start.alpha: 0} | dict.fromkeys(ALS_ALPHAS)), judge)
+    sizes = [best.factors, *(max(1, int(best.factors * step)) for step in ALS_FACTOR_STEPS)]
+    best = _best((replace(best, factors=size) for size in sizes), judge)
+    penalties = [best.regularization, *ALS_REGULARIZATIONS]
+    return _best((replace(best, regularization=penalty) for penalty in penalties), judge)
+
+
+def _judge(validation: Validation) -> Callable[[Recommender], float]:
+    return lambda model: ndcg(model.fit(validation.train), validation)
+
+
+def _best(models: Iterable[Model], judge: Callable[[Recommender], float]) -> Model:
+    """The model with the highest score, the first of equals."""
+    return max(models, key=judge)
