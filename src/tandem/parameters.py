@@ -48,7 +48,7 @@ class NeuMFParameters(Parameters):
 class EarlyStoppingParameters(Parameters):
     """Stop when the metric, on rows held out of the training rows, has not improved for ``patience`` epochs."""
 
-    metric: Literal["ndcg@10", "recall@10", "hit_rate@10_sampled", "ndcg@10_sampled", "auc", "log_loss"] = "ndcg@10"
+    metric: Literal["ndcg@10", "recall@10", "log_loss"] = "ndcg@10"
     patience: int = Field(3, ge=1)
 
 
@@ -92,6 +92,7 @@ class NCFParameters(Parameters):
     unknown_rate: Rate = Field(0.01, description="share of the rows trained with their user or item as unknown")
     precision: Literal["fp32", "bf16"] = "fp32"
     validation_fraction: Rate = Field(0.1, description="of the training positives, for early stopping; 0: none")
+    validation_users: int = Field(2_000, ge=1, description="at most so many users are ranked for between epochs")
     early_stopping: EarlyStoppingParameters | None = EarlyStoppingParameters()
     resume: bool = False
 

@@ -1,0 +1,1 @@
+"""From Parquet to the batches of one rank."""

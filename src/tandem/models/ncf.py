@@ -1,0 +1,239 @@
+"""NeuMF, the neural matrix factorisation of He et al. 2017 (arXiv 1708.05031, section 3.4), in PyTorch.
+
+A generalised matrix factorisation (GMF) and a multi-layer perceptron (MLP), each with its own embeddings, meet in one
+linear output. Side features of users and items enter the MLP.
+
+The first MLP layer is linear, so it is the sum of a part that depends on the user alone and one that depends on the
+item alone. Each is computed once per id and gathered per row, which is what makes training fast; dropout therefore
+acts behind the layer and not on its input.
+
+Shapes in names: ``U``/``I`` users/items including id 0 (unknown), ``B`` rows, ``K`` items per row, ``G`` GMF width,
+``H`` width of the first MLP layer.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pydantic import BaseModel, ConfigDict
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tandem.errors import UserError
+from tandem.models.dropout import relu_dropout
+from tandem.parameters import NeuMFParameters
+
+FORMAT_VERSION = 1
+
+
+class SideSizes(BaseModel):
+    """What is known of the ids of one side (users or items): names, and number of ids including 0 = unknown."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    num_ids: int
+    categorical: dict[str, int] = {}
+    bags: dict[str, int] = {}
+    numeric: tuple[str, ...] = ()
+
+
+class NeuMFConfig(BaseModel):
+    """Everything needed to build a NeuMF of the right shape; stored beside its weights."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format_version: int = FORMAT_VERSION
+    parameters: NeuMFParameters
+    users: SideSizes
+    items: SideSizes
+    feature_spec_fingerprint: str = ""
+
+
+@dataclass(frozen=True)
+class SideTable:
+    """The side features of every id; row 0 is the unknown id and all zero.
+
+    categorical: name -> int array [num_ids]; bags: name -> list of ids per row, as a float array [num_ids, size] whose
+    rows sum to 1 (or 0 when empty); numeric: name -> float array [num_ids].
+    """
+
+    categorical: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict)
+    bags: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    numeric: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+
+
+class Side(nn.Module):
+    """One side (users or items): embeddings, side features, and its half of the first MLP layer."""
+
+    codes: Tensor
+    numbers: Tensor
+
+    def __init__(self, sizes: SideSizes, parameters: NeuMFParameters, *, bias: bool) -> None:
+        super().__init__()
+        self.sizes = sizes
+        self.gmf = nn.Embedding(sizes.num_ids, parameters.gmf_dim)
+        self.mlp = nn.Embedding(sizes.num_ids, parameters.mlp_dim)
+        side_dim = parameters.side_dim
+        used = side_dim > 0
+        categorical = sizes.categorical if used else {}
+        bags = sizes.bags if used else {}
+        self.num_numeric = len(sizes.numeric) if used else 0
+        self.categorical = nn.ModuleDict({name: nn.Embedding(size, side_dim) for name, size in categorical.items()})
+        self.bags = nn.ModuleDict({name: nn.Linear(size, side_dim, bias=False) for name, size in bags.items()})
+        width = parameters.mlp_dim + side_dim * (len(categorical) + len(bags)) + self.num_numeric
+        self.first_layer = nn.Linear(width, parameters.hidden_units[0], bias=bias)
+        self.register_buffer("codes", torch.zeros(sizes.num_ids, len(categorical), dtype=torch.int64))
+        self.register_buffer("numbers", torch.zeros(sizes.num_ids, self.num_numeric))
+        for name, size in bags.items():
+            self.register_buffer(f"bag_{name}", torch.zeros(sizes.num_ids, size))
+
+    def fill(self, table: SideTable) -> None:
+        """Set the side features; the names and sizes must be those that the side was built with."""
+        for column, name in enumerate(self.categorical):
+            self.codes[:, column] = torch.from_numpy(table.categorical[name])
+        for name in self.bags:
+            self.get_buffer(f"bag_{name}").copy_(torch.from_numpy(table.bags[name]))
+        for column in range(self.num_numeric):
+            self.numbers[:, column] = torch.from_numpy(table.numeric[self.sizes.numeric[column]])
+
+    def forward(self, ids_B: Tensor) -> Tensor:
+        """GMF embedding and half of the first MLP layer of each id: float [B, G + H]."""
+        if ids_B.numel() * 2 >= self.sizes.num_ids:
+            return functional.embedding(ids_B, self._rows(None))
+        return self._rows(ids_B.reshape(-1)).view(*ids_B.shape, -1)
+
+    def all(self) -> Tensor:
+        """The same for every id: float [num_ids, G + H]."""
+        return self._rows(None)
+
+    def _rows(self, ids_B: Tensor | None) -> Tensor:
+        def pick(table: Tensor) -> Tensor:
+            return table if ids_B is None else functional.embedding(ids_B, table)
+
+        parts = [pick(self.mlp.weight)]
+        if len(self.categorical):
+            codes = self.codes if ids_B is None else self.codes[ids_B]
+            parts += [layer(codes[:, column]) for column, layer in enumerate(self.categorical.values())]
+        for name, layer in self.bags.items():
+            bag = self.get_buffer(f"bag_{name}")
+            parts.append(layer(bag if ids_B is None else bag[ids_B]))
+        if self.num_numeric:
+            parts.append(self.numbers if ids_B is None else self.numbers[ids_B])
+        return torch.cat([pick(self.gmf.weight), self.first_layer(torch.cat(parts, 1))], 1)
+
+
+class NeuMF(nn.Module):
+    """NeuMF: ``model(users, items)`` gives one logit a pair; ``sigmoid`` of it is the probability.
+
+    >>> config = NeuMFConfig(
+    ...     parameters=NeuMFParameters(), users=SideSizes(num_ids=3), items=SideSizes(num_ids=5)
+    ... )
+    >>> NeuMF(config)(torch.tensor([1, 2]), torch.tensor([4, 3])).shape
+    torch.Size([2])
+    """
+
+    def __init__(self, config: NeuMFConfig) -> None:
+        super().__init__()
+        self.config = config
+        parameters = config.parameters
+        self.gmf_dim = parameters.gmf_dim
+        self.dropout = parameters.dropout
+        self.users = Side(config.users, parameters, bias=True)
+        self.items = Side(config.items, parameters, bias=False)
+        units = parameters.hidden_units
+        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(units))
+        self.output = nn.Linear(parameters.gmf_dim + units[-1], 1)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Embeddings N(0, 0.01), linear layers Xavier uniform, biases zero."""
+        for module in self.modules():
+            if isinstance(module, nn.Embedding):
+                nn.init.normal_(module.weight, std=0.01)
+            elif isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def fill(self, users: SideTable, items: SideTable) -> None:
+        """Set the side features of every user and item."""
+        self.users.fill(users)
+        self.items.fill(items)
+
+    def forward(self, users: Tensor, items: Tensor) -> Tensor:
+        """Logits of (user, item) pairs.
+
+        users: ids [B]; items: ids [B] or [B, K] (K items for each user). Returns float logits of the items' shape.
+        """
+        user_rows, item_rows = self.users(users), self.items(items)
+        if items.dim() > users.dim():
+            user_rows = user_rows.unsqueeze(1)
+        return self._join(user_rows, item_rows)
+
+    @torch.no_grad()
+    def score_all(self, users: Tensor, item_rows: Tensor | None = None, *, max_cells: int = 4_000_000) -> Tensor:
+        """Logits [B, I] of every item (id 0 included) for each user, in blocks of bounded memory.
+
+        item_rows: ``model.items.all()``, when the caller has it already. max_cells: floats of one block's widest
+        intermediate, which bounds the memory.
+        """
+        item_rows = self.items.all() if item_rows is None else item_rows
+        width = item_rows.shape[1]
+        block = max(1, max_cells // (item_rows.shape[0] * width))
+        user_rows = self.users(users)
+        scores = torch.empty(len(users), item_rows.shape[0])
+        for start in range(0, len(users), block):
+            rows = user_rows[start : start + block].unsqueeze(1)
+            scores[start : start + block] = self._join(rows, item_rows.unsqueeze(0))
+        return scores
+
+    def _join(self, user_rows: Tensor, item_rows: Tensor) -> Tensor:
+        """[..., G + H] of users and items, broadcast against each other, to logits [...]."""
+        widths = [self.gmf_dim, user_rows.shape[-1] - self.gmf_dim]
+        user_gmf, user_half = torch.split(user_rows, widths, -1)
+        item_gmf, item_half = torch.split(item_rows, widths, -1)
+        hidden = relu_dropout(user_half + item_half, self.dropout, training=self.training)
+        for layer in self.hidden:
+            hidden = relu_dropout(layer(hidden), self.dropout, training=self.training)
+        return self._output(user_gmf, item_gmf, hidden)
+
+    def _output(self, user_gmf: Tensor, item_gmf: Tensor, hidden: Tensor) -> Tensor:
+        weight_gmf, weight_mlp = torch.split(self.output.weight[0], [self.gmf_dim, hidden.shape[-1]])
+        product = (user_gmf * weight_gmf) * item_gmf
+        return torch.add(product.sum(-1) + hidden @ weight_mlp, self.output.bias)
+
+
+def trainable_parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    """Names and parameters in a fixed order."""
+    return iter(sorted(model.named_parameters(), key=lambda pair: pair[0]))
+
+
+def save_ncf(model: NeuMF, folder: Path) -> None:
+    """Write ``model.safetensors`` and ``config.json`` into an existing folder."""
+    state = {name: tensor.detach().clone().contiguous() for name, tensor in model.state_dict().items()}
+    save_file(state, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps(model.config.model_dump(mode="json"), indent=2) + "\n")
+
+
+def load_ncf(folder: Path) -> NeuMF:
+    """Read what :func:`save_ncf` wrote, ready to score (``eval`` mode).
+
+    Raises UserError where a file is missing or is not of this format.
+    """
+    for name in ("config.json", "model.safetensors"):
+        if not (folder / name).is_file():
+            raise UserError(f"{folder / name} is missing: train a model first (kedro run --tags ncf)")
+    raw: dict[str, Any] = json.loads((folder / "config.json").read_text())
+    if raw.get("format_version") != FORMAT_VERSION:
+        path, found = folder / "config.json", raw.get("format_version")
+        raise UserError(f"{path} has format {found}, expected {FORMAT_VERSION}: train the model again")
+    model = NeuMF(NeuMFConfig.model_validate(raw))
+    model.load_state_dict(load_file(folder / "model.safetensors"))
+    return model.eval()

@@ -1,0 +1,1 @@
+"""The training loops, and the entry points of the ranks. Knows neither Kedro nor Spark."""

@@ -1,0 +1,31 @@
+"""What a rank is told: the specification of a training job, passed as JSON."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from tandem.parameters import NCFParameters
+
+
+class NCFJob(BaseModel):
+    """Train NCF on these files; paths are absolute.
+
+    user_features and item_features hold one row per known id (``user`` and ``item``, from 1). categorical, bags:
+    name of a feature -> number of its ids, including 0 = unknown.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    parameters: NCFParameters
+    seed: int
+    train: Path
+    user_features: Path
+    item_features: Path
+    user_categorical: dict[str, int]
+    user_numeric: tuple[str, ...]
+    item_bags: dict[str, int]
+    num_users: int
+    num_items: int
+    feature_spec_fingerprint: str
+    staging: Path
+    checkpoints: Path

@@ -1,0 +1,254 @@
+"""Train NCF on one rank of many: the same steps, the same decisions and the same weights on all of them."""
+
+import math
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from tandem.batches.interactions import Batch, epoch_generator
+from tandem.batches.shards import StepPlan
+from tandem.distributed.collectives import Communicator
+from tandem.errors import UserError
+from tandem.models.ncf import NeuMF, NeuMFConfig, save_ncf
+from tandem.parameters import NCFParameters
+from tandem.training.checkpoints import Checkpoint, load_checkpoint, remove_checkpoint, save_checkpoint
+from tandem.training.flat_parameters import FlatParameters
+from tandem.training.history import Record, write_history, write_tensorboard
+from tandem.training.jobs import NCFJob
+from tandem.training.ncf_data import NCFData, load_ncf_data, side_sizes, side_tables
+from tandem.training.ncf_validation import validate_ncf
+from tandem.training.schedules import learning_rate
+
+Emit = Callable[[dict[str, Any]], None]
+PROGRESS_SECONDS = 0.25
+# Parameters that may differ between a run and the one that resumes it.
+FREE_ON_RESUME = {"resume", "top_n", "recommend_users", "baselines"}
+
+
+@dataclass
+class TrainingState:
+    """What a checkpoint must hold beside the weights and the optimizer's moments."""
+
+    epoch: int = 0
+    history: list[Record] = field(default_factory=list)
+    best_epoch: int = 0
+    best_value: float | None = None
+    best_weights: Tensor | None = None
+
+
+class NCFTrainer:
+    """One rank's training of NCF."""
+
+    def __init__(self, job: NCFJob, communicator: Communicator, emit: Emit) -> None:
+        self.job = job
+        self.parameters = job.parameters
+        self.communicator = communicator
+        self.emit = emit
+        self.data: NCFData = load_ncf_data(job, communicator.rank, communicator.size)
+        self.plan = self._plan_steps()
+        self.model = build_ncf(job)
+        self.flat = FlatParameters(self.model)
+        communicator.broadcast_(self.flat.vector.data, 0)
+        kind = torch.optim.AdamW if self.parameters.decoupled_weight_decay else torch.optim.Adam
+        self.optimizer = kind(
+            [self.flat.vector], lr=self.parameters.learning_rate, weight_decay=self.parameters.weight_decay, fused=True
+        )
+        self.state = TrainingState()
+
+    def fit(self) -> None:
+        """Train to the last epoch, or until early stopping; ends with the best weights, and the same on all ranks.
+
+        Raises UserError where the loss is no longer finite.
+        """
+        self._start()
+        while self.state.epoch < self.parameters.epochs and not self._should_stop():
+            record = self._train_epoch(self.state.epoch)
+            self.state.epoch += 1
+            record |= self._validate()
+            self.state.history.append(record)
+            self._save_checkpoint()
+            if self.communicator.rank == 0:
+                self.emit({"event": "epoch", "epochs": self.parameters.epochs, **record})
+        if self.state.best_weights is not None:
+            self.flat.load(self.state.best_weights)
+        checksum = zlib.crc32(self.flat.copy().numpy().tobytes())
+        if not self.communicator.same_on_all_ranks(checksum):
+            raise RuntimeError("the ranks ended with different weights")
+
+    def save(self) -> None:
+        """Rank 0 writes ``model/``, ``history.json`` and ``tensorboard/`` into the staging folder."""
+        if self.communicator.rank == 0:
+            folder = self.job.staging / "model"
+            folder.mkdir(parents=True, exist_ok=True)
+            save_ncf(self.model, folder)
+            write_history(self.state.history, self.job.staging / "history.json")
+            write_tensorboard(self.state.history, self.job.staging / "tensorboard")
+        self.communicator.barrier()
+
+    def _plan_steps(self) -> StepPlan:
+        rank, size = self.communicator.rank, self.communicator.size
+        totals = self.communicator.allreduce_scalars(
+            {str(other): float(len(self.data.training) if other == rank else 0) for other in range(size)}
+        )
+        rows = [int(totals[str(other)]) for other in range(size)]
+        return StepPlan.of(rows, max(1, self.parameters.batch_size // self.data.pairs_per_row))
+
+    def _start(self) -> None:
+        if self.parameters.resume:
+            self._resume()
+            text = f"NCF resumes after epoch {self.state.epoch}"
+            if self.communicator.rank == 0:
+                self.emit({"event": "message", "level": "info", "message": text})
+        elif self.communicator.rank == 0:
+            remove_checkpoint(self.job.checkpoints)
+
+    def _train_epoch(self, epoch: int) -> Record:
+        rank = self.communicator.rank
+        torch.manual_seed(epoch_generator(self.job.seed + 1, epoch, rank).initial_seed())
+        started = time.perf_counter()
+        batches = self.data.training.epoch(epoch_generator(self.job.seed, epoch, rank))
+        self.model.train()
+        loss_sum, samples, last_event = torch.zeros(()), 0, started
+        for step in range(self.plan.steps):
+            rate = learning_rate(self.parameters, epoch + (step + 1) / self.plan.steps)
+            pairs = self.plan.global_rows(step) * self.data.pairs_per_row
+            loss = self._train_step(batches(self.plan.rows(rank, step)), pairs, rate)
+            loss_sum += loss * pairs
+            samples += pairs
+            now = time.perf_counter()
+            if rank == 0 and now - last_event > PROGRESS_SECONDS:
+                last_event = now
+                mean = float(loss_sum) * self.communicator.size / samples
+                self._emit_progress(epoch, step, mean, samples / (now - started))
+        seconds = time.perf_counter() - started
+        train_loss = self.communicator.allreduce_scalars({"loss": float(loss_sum)})["loss"] / samples
+        if not math.isfinite(train_loss):
+            raise UserError(f"training diverged in epoch {epoch + 1}: lower ncf.learning_rate")
+        return {
+            "epoch": epoch + 1,
+            "train_loss": train_loss,
+            "learning_rate": rate,
+            "seconds": seconds,
+            "samples": samples,
+            "samples_per_second": samples / seconds,
+        }
+
+    def _train_step(self, batch: Batch, global_pairs: int, rate: float) -> Tensor:
+        """One step; returns this rank's part of the global mean loss."""
+        self.flat.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.parameters.precision == "bf16"):
+            logits = self.model(batch.users, batch.items)
+        loss = summed_loss(self.parameters, logits.float(), batch) / global_pairs
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.communicator.allreduce_sum_(self.flat.grads)
+        self.optimizer.param_groups[0]["lr"] = rate
+        self.optimizer.step()
+        return loss.detach()
+
+    def _emit_progress(self, epoch: int, step: int, loss: float, speed: float) -> None:
+        self.emit(
+            {
+                "event": "progress",
+                "epoch": epoch + 1,
+                "epochs": self.parameters.epochs,
+                "step": step + 1,
+                "steps": self.plan.steps,
+                "loss": loss,
+                "samples_per_second": speed,
+            }
+        )
+
+    def _validate(self) -> Record:
+        stopping = self.parameters.early_stopping
+        if stopping is None or self.data.validation is None:
+            return {}
+        metrics = validate_ncf(self.model, self.data.validation, self.communicator)
+        if stopping.metric not in metrics:
+            raise UserError(f"ncf.early_stopping.metric {stopping.metric} needs stored negatives to validate on")
+        value = metrics[stopping.metric] * (-1.0 if stopping.metric == "log_loss" else 1.0)
+        if self.state.best_value is None or value > self.state.best_value:
+            self.state.best_value, self.state.best_epoch = value, self.state.epoch
+            self.state.best_weights = self.flat.copy()
+        return {f"val_{name}": metric for name, metric in metrics.items()}
+
+    def _should_stop(self) -> bool:
+        stopping = self.parameters.early_stopping
+        return stopping is not None and self.state.epoch - self.state.best_epoch >= stopping.patience
+
+    def _identity(self) -> dict[str, Any]:
+        parameters = self.parameters.model_dump(mode="json", exclude=FREE_ON_RESUME)
+        data = self.communicator.allreduce_scalars({"data": float(self.data.fingerprint % (1 << 40))})
+        return {f"ncf.{name}": value for name, value in parameters.items()} | {
+            "seed": self.job.seed,
+            "number of ranks": self.communicator.size,
+            "data fingerprint": data["data"],
+        }
+
+    def _save_checkpoint(self) -> None:
+        identity = self._identity()
+        if self.communicator.rank != 0:
+            return
+        moments = self.optimizer.state[self.flat.vector]
+        tensors = {
+            "weights": self.flat.copy(),
+            "exp_avg": moments["exp_avg"],
+            "exp_avg_sq": moments["exp_avg_sq"],
+            "step": moments["step"],
+        }
+        if self.state.best_weights is not None:
+            tensors["best_weights"] = self.state.best_weights
+        state = {
+            "epoch": self.state.epoch,
+            "history": self.state.history,
+            "best_epoch": self.state.best_epoch,
+            "best_value": self.state.best_value,
+        }
+        save_checkpoint(Checkpoint(tensors, state, identity), self.job.checkpoints)
+
+    def _resume(self) -> None:
+        """Every rank reads the checkpoint, which therefore must be on storage that all of them see."""
+        checkpoint = load_checkpoint(self.job.checkpoints, self._identity())
+        tensors = checkpoint.tensors
+        self.flat.load(tensors["weights"])
+        self.optimizer.state[self.flat.vector] = {name: tensors[name] for name in ("step", "exp_avg", "exp_avg_sq")}
+        self.state = TrainingState(**checkpoint.state, best_weights=tensors.get("best_weights"))
+
+
+def build_ncf(job: NCFJob) -> NeuMF:
+    """The model with its initial weights, which depend on the seed alone, and its side features."""
+    users, items = side_sizes(job)
+    torch.manual_seed(job.seed)
+    config = NeuMFConfig(
+        parameters=job.parameters.model,
+        users=users,
+        items=items,
+        feature_spec_fingerprint=job.feature_spec_fingerprint,
+    )
+    model = NeuMF(config)
+    model.fill(*side_tables(job))
+    return model
+
+
+def summed_loss(parameters: NCFParameters, logits: Tensor, batch: Batch) -> Tensor:
+    """Loss summed over the (user, item) pairs of a batch.
+
+    logits: [B], or [B, 1 + k] with the positive first. The sampled softmax counts a row as its 1 + k pairs, so that
+    losses and batches of both kinds are divided by the same number.
+    """
+    if parameters.loss == "bce":
+        return functional.binary_cross_entropy_with_logits(logits, batch.labels, reduction="sum")
+    positives = torch.zeros(len(logits), dtype=torch.int64)
+    return functional.cross_entropy(logits, positives, reduction="sum") * logits.shape[1]
+
+
+def train_ncf(job: NCFJob, communicator: Communicator, emit: Emit) -> None:
+    """Train and save: the whole job of a rank."""
+    trainer = NCFTrainer(job, communicator, emit)
+    trainer.fit()
+    trainer.save()

@@ -1,0 +1,21 @@
+"""One rank of NCF training: ``python -m tandem.training.ncf_rank spec.json``, started by the launcher."""
+
+from typing import Any
+
+from tandem.distributed.collectives import Communicator
+from tandem.distributed.rank import emit, run_rank
+
+
+def main(spec: dict[str, Any], ranks: Communicator) -> None:
+    """Train the job that the specification describes."""
+    import torch
+
+    from tandem.training.jobs import NCFJob
+    from tandem.training.ncf import train_ncf
+
+    torch.use_deterministic_algorithms(True)
+    train_ncf(NCFJob.model_validate(spec), ranks, emit)
+
+
+if __name__ == "__main__":
+    run_rank(main, "torch")

@@ -1,0 +1,26 @@
+"""The learning rate as a function of training time."""
+
+import math
+
+from tandem.parameters import NCFParameters
+
+
+def learning_rate(parameters: NCFParameters, epoch: float) -> float:
+    """Learning rate at this moment, in epochs since the start (fractions count).
+
+    Linear warm-up from zero over ``warmup_epochs``; then constant; linear or cosine to zero at the last epoch; or
+    multiplied by ``learning_rate_step_factor`` at every whole epoch.
+    """
+    peak, warmup = parameters.learning_rate, parameters.warmup_epochs
+    if epoch < warmup:
+        return peak * epoch / warmup
+    done = min(1.0, (epoch - warmup) / max(1e-9, parameters.epochs - warmup))
+    match parameters.learning_rate_schedule:
+        case "linear":
+            return peak * (1.0 - done)
+        case "cosine":
+            return peak * 0.5 * (1.0 + math.cos(math.pi * done))
+        case "step":
+            return peak * parameters.learning_rate_step_factor ** math.floor(epoch)
+        case "constant":
+            return peak
