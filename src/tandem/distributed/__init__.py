@@ -1,0 +1,1 @@
+"""Topology, binding plan, launcher and collectives: the only importer of Horovod."""

@@ -1,0 +1,124 @@
+"""The ranks of one job under Horovod: PyTorch's and TensorFlow's extension behind the same interface.
+
+Every collective has a name that is the same at every step, so that Horovod's response cache takes the place of its
+negotiation after the first. All of them block.
+"""
+
+import hashlib
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tandem.distributed.collectives import Communicator
+from tandem.distributed.job import Framework
+
+_MAX_COUNT = 2**31 - 1  # MPI counts elements with 32-bit integers
+
+
+def join(framework: Framework) -> Communicator:
+    """Start Horovod in this process and meet the other ranks; ImportError when it is missing."""
+    return _Torch() if framework == "torch" else _TensorFlow()
+
+
+class _HorovodRanks(ABC):
+    """What does not depend on the framework: arrays and numbers, by way of the framework's own tensors."""
+
+    def __init__(self, extension: str) -> None:
+        self._hvd: Any = importlib.import_module(extension)
+        self._hvd.init()
+        self.rank: int = self._hvd.rank()
+        self.size: int = self._hvd.size()
+        self.local_rank: int = self._hvd.local_rank()
+
+    @abstractmethod
+    def allreduce_sum_(self, tensor: Any) -> Any: ...
+
+    @abstractmethod
+    def _tensor(self, array: NDArray[Any]) -> Any: ...
+
+    def allgather(self, array: NDArray[Any]) -> NDArray[Any]:
+        _check_count(array.size * self.size)
+        name = f"allgather.{array.dtype}.{array.shape[1:]}"
+        gathered = self._hvd.allgather(self._tensor(np.ascontiguousarray(array)), name=name)
+        result: NDArray[Any] = gathered.numpy()
+        return result
+
+    def allreduce_scalars(self, values: Mapping[str, float]) -> dict[str, float]:
+        tensor = self._tensor(np.array(list(values.values()), dtype=np.float64))
+        sums = self._hvd.allreduce(tensor, op=self._hvd.Sum, name=f"scalars.{len(values)}").numpy()
+        return dict(zip(values, sums.tolist(), strict=True))
+
+    def same_on_all_ranks(self, value: bytes | int) -> bool:
+        data = value if isinstance(value, bytes) else str(value).encode()
+        checksum = np.frombuffer(hashlib.blake2b(data, digest_size=8).digest(), dtype=np.int64)
+        return bool((self.allgather(checksum) == checksum).all())
+
+    def barrier(self) -> None:
+        self.allreduce_scalars({"barrier": 1.0})
+
+    def close(self) -> None:
+        self._hvd.shutdown()
+
+
+class _Torch(_HorovodRanks):
+    """Tensors are CPU ``torch.Tensor``; NumPy arrays share their memory with them."""
+
+    def __init__(self) -> None:
+        import torch
+
+        self._torch = torch
+        super().__init__("horovod.torch")
+
+    def allreduce_sum_(self, tensor: Any) -> Any:
+        _check_count(tensor.numel())
+        name = f"allreduce.{tensor.dtype}.{tuple(tensor.shape)}"
+        return self._hvd.allreduce_(tensor, op=self._hvd.Sum, name=name)
+
+    def broadcast_(self, tensor: Any, root: int = 0) -> Any:
+        _check_count(tensor.numel())
+        name = f"broadcast.{root}.{tensor.dtype}.{tuple(tensor.shape)}"
+        return self._hvd.broadcast_(tensor, root, name=name)
+
+    def _tensor(self, array: NDArray[Any]) -> Any:
+        return self._torch.from_numpy(array if array.flags.writeable else array.copy())
+
+
+class _TensorFlow(_HorovodRanks):
+    """Tensors are eager ``tf.Tensor`` (a new one is returned) or ``tf.Variable`` (assigned, and returned)."""
+
+    def __init__(self) -> None:
+        import tensorflow as tf
+
+        self._tf = tf
+        super().__init__("horovod.tensorflow")
+
+    def allreduce_sum_(self, tensor: Any) -> Any:
+        name = f"allreduce.{tensor.dtype.name}.{tuple(tensor.shape)}"
+        return self._replace(tensor, self._hvd.allreduce(self._value(tensor), op=self._hvd.Sum, name=name))
+
+    def broadcast_(self, tensor: Any, root: int = 0) -> Any:
+        name = f"broadcast.{root}.{tensor.dtype.name}.{tuple(tensor.shape)}"
+        return self._replace(tensor, self._hvd.broadcast(self._value(tensor), root, name=name))
+
+    def _value(self, tensor: Any) -> Any:
+        value = self._tf.convert_to_tensor(tensor)
+        _check_count(int(self._tf.size(value)))
+        return value
+
+    def _replace(self, tensor: Any, value: Any) -> Any:
+        if not isinstance(tensor, self._tf.Variable):
+            return value
+        tensor.assign(value)
+        return tensor
+
+    def _tensor(self, array: NDArray[Any]) -> Any:
+        return self._tf.convert_to_tensor(array)
+
+
+def _check_count(elements: int) -> None:
+    if elements > _MAX_COUNT:
+        raise ValueError(f"a collective of {elements} elements exceeds MPI's limit of {_MAX_COUNT}; split the tensor")

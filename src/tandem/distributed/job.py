@@ -1,0 +1,146 @@
+"""What launcher and ranks exchange: the files of a job's folder and the environment that leads a rank to them.
+
+```
+work_dir/spec.json              what the rank module is to do
+work_dir/job/job.json           number of ranks, their bindings, strictness
+work_dir/job/events/R.jsonl     one JSON event per line, written by rank R, followed by the launcher
+work_dir/job/failures/R.json    why rank R failed; the earliest is the true cause
+work_dir/logs/rank-R.log        everything that rank R printed
+work_dir/logs/mpirun.log        everything that mpirun printed
+```
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from tandem.distributed.binding import RankBinding
+
+Framework = Literal["torch", "tensorflow"]
+
+WORK_DIR = "TANDEM_WORK_DIR"
+JOB_ID = "TANDEM_JOB_ID"
+NUM_RANKS = "TANDEM_NUM_RANKS"
+_RANK_VARIABLES = ("OMPI_COMM_WORLD_RANK", "PMI_RANK")
+_LOCAL_RANK_VARIABLES = ("OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID")
+
+
+@dataclass(frozen=True)
+class Job:
+    """The folder of one launch."""
+
+    work_dir: Path
+
+    @property
+    def spec_file(self) -> Path:
+        """What the rank module is to do."""
+        return self.work_dir / "spec.json"
+
+    @property
+    def folder(self) -> Path:
+        """The launcher's and the ranks' own files."""
+        return self.work_dir / "job"
+
+    @property
+    def log_dir(self) -> Path:
+        """Everything that was printed."""
+        return self.work_dir / "logs"
+
+    @property
+    def mpirun_log(self) -> Path:
+        """What mpirun printed, and a rank before it took its own file."""
+        return self.log_dir / "mpirun.log"
+
+    def log_file(self, rank: int) -> Path:
+        """Everything that a rank printed."""
+        return self.log_dir / f"rank-{rank}.log"
+
+    def event_file(self, rank: int) -> Path:
+        """What a rank reports, one JSON object a line."""
+        return self.folder / "events" / f"{rank}.jsonl"
+
+    def failure_file(self, rank: int) -> Path:
+        """Why a rank failed."""
+        return self.folder / "failures" / f"{rank}.json"
+
+    def write_plan(self, bindings: tuple[RankBinding, ...], framework: Framework, *, strict: bool) -> None:
+        """Write ``job.json``."""
+        content = {"framework": framework, "strict": strict, "ranks": [asdict(binding) for binding in bindings]}
+        write_json(self.folder / "job.json", content)
+
+    def read_binding(self, rank: int) -> tuple[RankBinding, bool]:
+        """One rank's planned binding, and whether a deviation is an error."""
+        content = json.loads((self.folder / "job.json").read_text())
+        row = content["ranks"][rank]
+        lists = {name: tuple(row[name]) for name in ("cpus", "cores", "numa_domains")}
+        return RankBinding(**{**row, **lists}), content["strict"]
+
+    def failures(self) -> list["Failure"]:
+        """All failure records: the true causes by time, then those of ranks that only lost their peers."""
+        files = (self.folder / "failures").glob("*.json")
+        found = [Failure(**json.loads(file.read_text())) for file in files]
+        return sorted(found, key=lambda failure: (failure.lost_peer, failure.time, failure.rank))
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a rank failed. ``lost_peer``: only because another one had gone; ``time`` in seconds since 1970."""
+
+    rank: int
+    host: str
+    time: float
+    error: str
+    traceback: str
+    user_error: bool = False
+    lost_peer: bool = False
+
+
+@dataclass
+class EventReader:
+    """Follows one rank's event file; a line is read once it is complete."""
+
+    path: Path
+    _offset: int = field(default=0, init=False)
+
+    def read(self) -> Iterator[dict[str, Any]]:
+        """The events written since the last call."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._offset)
+                data = file.read()
+        except FileNotFoundError:
+            return
+        complete = data.rpartition(b"\n")[0]
+        if complete:
+            self._offset += len(complete) + 1
+            yield from (json.loads(line) for line in complete.splitlines())
+
+
+def rank_of_environment(environment: Mapping[str, str] = os.environ) -> tuple[int, int]:
+    """(rank, local rank) as mpirun says; (0, 0) without MPI."""
+    return _first_number(environment, _RANK_VARIABLES), _first_number(environment, _LOCAL_RANK_VARIABLES)
+
+
+def started_by_mpi(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether an mpirun started this process."""
+    return any(name in environment for name in _RANK_VARIABLES)
+
+
+def _first_number(environment: Mapping[str, str], names: tuple[str, ...]) -> int:
+    return next((int(environment[name]) for name in names if name in environment), 0)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write atomically: a reader sees the whole file or none."""
+    write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write atomically: a reader sees the whole file or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_text(text)
+    beside.replace(path)

@@ -1,0 +1,104 @@
+"""The command and the environment of a job: plain ``mpirun`` of Open MPI 5, or a child process for one rank.
+
+The binding plan goes to mpirun as a rankfile: of all its options the only one that says, per rank, which cores, for
+any plan (Open MPI's ``--map-by`` patterns say it for regular ones only). Rankfiles count cores by hwloc's logical
+number, and each rank checks from inside that this led to the planned CPUs.
+"""
+
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tandem.distributed.binding import BindingPlan
+from tandem.distributed.job import JOB_ID, NUM_RANKS, WORK_DIR
+from tandem.errors import UserError
+
+_SCRUBBED = ("OMPI_", "PMIX_", "PMI_", "PRTE_", "HOROVOD_", "TANDEM_", "HYDRA_")
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+)
+_CYCLE_TIME_MS = "1"
+
+
+def find_mpirun() -> Path:
+    """The mpirun beside this Python (the wheel of the environment that Horovod was built in), or else on PATH."""
+    beside = Path(sys.executable).parent / "mpirun"
+    found = beside if beside.is_file() else shutil.which("mpirun")
+    if found is None:
+        raise UserError(f"mpirun: none beside {sys.executable} and none on PATH; install it: make setup")
+    return Path(found)
+
+
+def rankfile(plan: BindingPlan) -> str:
+    """The plan in Open MPI's words: logical core numbers per rank."""
+    lines = (f"rank {rank.rank}=localhost slot={','.join(map(str, rank.cores))}" for rank in plan.ranks)
+    return "\n".join(lines) + "\n"
+
+
+def command(plan: BindingPlan, module: str, spec_file: Path, rankfile_path: Path) -> list[str]:
+    """The argument list that runs ``python -m module spec.json`` in every rank."""
+    program = [sys.executable, "-m", module, str(spec_file)]
+    if len(plan.ranks) == 1:
+        return program
+    if plan.ranks[0].bound:
+        placement = ["--map-by", f"rankfile:file={rankfile_path}"]
+    else:
+        placement = ["--map-by", ":OVERSUBSCRIBE", "--bind-to", "none"]
+    return [str(find_mpirun()), "-np", str(len(plan.ranks)), *placement, *_mca(plan), *program]
+
+
+def _mca(plan: BindingPlan) -> list[str]:
+    settings = {"pml": "ob1", "btl": "self,sm", "mpi_yield_when_idle": "1" if plan.oversubscribed else "0"}
+    return [word for name, value in settings.items() for word in ("--mca", name, value)]
+
+
+def environment(
+    plan: BindingPlan,
+    *,
+    module: str,
+    work_dir: Path,
+    job_id: str,
+    temporary: Path,
+    stall_seconds: float,
+    inherited: Mapping[str, str] = os.environ,
+) -> dict[str, str]:
+    """A clean environment: nothing of an outer MPI job, our own threads, quiet frameworks, short temporary paths."""
+    threads = str(plan.ranks[0].threads)
+    clean = {name: value for name, value in inherited.items() if not name.startswith(_SCRUBBED)}
+    clean |= dict.fromkeys(_THREAD_VARIABLES, threads)
+    clean |= {
+        "TF_NUM_INTEROP_THREADS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "HOROVOD_CYCLE_TIME": _CYCLE_TIME_MS,
+        "HOROVOD_STALL_CHECK_TIME_SECONDS": str(max(1, int(min(60, stall_seconds / 2)))),
+        "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS": str(max(2, int(stall_seconds))),
+        "OMPI_ALLOW_RUN_AS_ROOT": "1",
+        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+        "PYTHONPATH": os.pathsep.join(_import_folders(module, inherited.get("PYTHONPATH", ""))),
+        "PYTHONUNBUFFERED": "1",
+        "TMPDIR": str(temporary),
+        WORK_DIR: str(work_dir),
+        JOB_ID: job_id,
+        NUM_RANKS: str(len(plan.ranks)),
+    }
+    if plan.ranks[0].bound:
+        clean |= {"OMP_PROC_BIND": "close", "OMP_PLACES": "cores"}
+    return clean
+
+
+def _import_folders(module: str, inherited: str) -> Sequence[str]:
+    """The folders on which the ranks find the rank module's package and ours, whatever this process did to sys.path."""
+    folders = []
+    for package in (module.partition(".")[0], "tandem"):
+        spec = importlib.util.find_spec(package)
+        if spec is None:
+            raise ModuleNotFoundError(f"no package {package!r} for the rank module {module}")
+        places = [Path(place).parent for place in spec.submodule_search_locations or ()]
+        folders += [str(place) for place in places or [Path(str(spec.origin)).parent]]
+    return list(dict.fromkeys([*folders, *filter(None, inherited.split(os.pathsep))]))

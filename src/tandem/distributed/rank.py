@@ -1,0 +1,171 @@
+"""A rank's own side: from its entry module to its last line.
+
+```
+from tandem.distributed.collectives import Communicator
+from tandem.distributed.rank import emit, run_rank
+
+def main(spec: dict[str, Any], ranks: Communicator) -> None:
+    import torch                      # frameworks only in here: output is redirected and threads are set by now
+    ...
+    emit({"event": "epoch", "loss": 0.3})
+
+if __name__ == "__main__":
+    run_rank(main, "torch")
+```
+"""
+
+import faulthandler
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tandem.distributed.binding import RankBinding
+from tandem.distributed.collectives import Communicator, connect
+from tandem.distributed.job import (
+    WORK_DIR,
+    Failure,
+    Framework,
+    Job,
+    rank_of_environment,
+    started_by_mpi,
+    write_json,
+)
+from tandem.distributed.processes import die_with_parent
+from tandem.distributed.topology import detect, format_cpu_list
+from tandem.errors import UserError
+
+_HEARTBEAT_SECONDS = 1.0
+_state: dict[str, Any] = {"file": None, "beat": 0.0}
+
+
+def run_rank(main: Callable[[dict[str, Any], Communicator], None], framework: Framework) -> None:
+    """Run ``main(spec, communicator)`` as one rank of the launcher's job, and end the process.
+
+    Reads the spec named on the command line. A failure is recorded with its traceback for the launcher, and ends this
+    process at once with a non-zero code, on which mpirun ends the peers. Interpreter shutdown is skipped: ``main``
+    closes what it opens.
+    """
+    die_with_parent()
+    job = Job(Path(os.environ[WORK_DIR]))
+    rank, _ = rank_of_environment()
+    _redirect_output(job.log_file(rank))
+    _set_signals()
+    _open_events(job.event_file(rank))
+    try:
+        _start(job, rank)
+        ranks = connect(framework)
+        emit({"event": "connected"})
+        main(json.loads(Path(sys.argv[1]).read_text()), ranks)
+        ranks.close()
+        emit({"event": "finished"})
+        code = 0
+    except BaseException as error:
+        _record_failure(job, rank, error)
+        code = 1
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def emit(event: Mapping[str, Any]) -> None:
+    """Send one JSON-able event to the launcher; without a launcher (unit tests) it goes nowhere."""
+    file = _state["file"]
+    if file is not None:
+        _state["beat"] = time.monotonic()
+        file.write(json.dumps(dict(event)).encode() + b"\n")
+
+
+def say(message: str, *, warning: bool = False) -> None:
+    """Have the launcher log a line for the user."""
+    emit({"event": "message", "level": "warning" if warning else "info", "message": message})
+
+
+def heartbeat() -> None:
+    """Tell the launcher that this rank is alive and moving; cheap enough for every step (at most one a second)."""
+    if time.monotonic() - _state["beat"] > _HEARTBEAT_SECONDS:
+        emit({"event": "heartbeat"})
+
+
+def _redirect_output(log: Path) -> None:
+    """Everything printed from here on, by Python or by C libraries, goes to the rank's own file."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
+def _set_signals() -> None:
+    """SIGTERM ends a rank at once (nothing of a rank is an official output); SIGUSR1 prints where it is."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the launcher's to handle
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
+
+
+def _open_events(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _state["file"] = path.open("ab", buffering=0)
+
+
+def _start(job: Job, rank: int) -> None:
+    """Check, and where needed mend, this rank's CPU mask; report it before any framework is imported."""
+    planned, strict = job.read_binding(rank)
+    fact = tuple(sorted(os.sched_getaffinity(0)))
+    bound_by = _agree(planned, fact, strict=strict)
+    actual = replace(planned, cpus=tuple(sorted(os.sched_getaffinity(0))))
+    domains = sorted({cpu.numa for cpu in detect().cpus if cpu.id in actual.cpus})
+    row = {
+        "rank": rank,
+        "host": socket.gethostname(),
+        "cpus": list(actual.cpus),
+        "numa_domains": domains,
+        "threads": planned.threads,
+        "bound_by": bound_by,
+    }
+    emit({"event": "started", "pid": os.getpid(), "row": row})
+
+
+def _agree(planned: RankBinding, fact: tuple[int, ...], *, strict: bool) -> str:
+    """Make the CPU mask the planned one; returns who bound it: "mpirun", "launcher", "rank" or "nobody"."""
+    if not planned.bound:
+        return "nobody"
+    if fact == planned.cpus:
+        return "mpirun" if started_by_mpi() else "launcher"
+    found = (
+        f"rank {planned.rank} on {socket.gethostname()} was bound to CPUs {format_cpu_list(fact)}, "
+        f"the plan says {format_cpu_list(planned.cpus)}"
+    )
+    if strict:
+        raise UserError(f"{found}; see `make doctor`, or set distributed.strict: false to have ranks bind themselves")
+    say(f"{found}; the rank binds itself", warning=True)
+    for thread in Path("/proc/self/task").iterdir():  # a BLAS imported so far has threads already
+        os.sched_setaffinity(int(thread.name), planned.cpus)
+    return "rank"
+
+
+def _record_failure(job: Job, rank: int, error: BaseException) -> None:
+    text = "".join(traceback.format_exception(error))
+    sys.stderr.write(text)
+    failure = Failure(
+        rank=rank,
+        host=socket.gethostname(),
+        time=time.time(),
+        error=str(error) if isinstance(error, UserError) else "".join(traceback.format_exception_only(error)).strip(),
+        traceback=text,
+        user_error=isinstance(error, UserError),
+        lost_peer=type(error).__name__ == "HorovodInternalError",
+    )
+    write_json(job.failure_file(rank), failure.__dict__)
