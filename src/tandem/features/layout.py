@@ -1,0 +1,18 @@
+"""The order of rows in files, fixed by their keys."""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+
+from tandem.features.draws import seeded_hash
+
+
+def shuffled(rows: DataFrame, seed: int, num_files: int = 4) -> DataFrame:
+    """The rows in a random order that only ``seed`` and their (user_id, item_id) decide.
+
+    The result has ``num_files`` partitions, each sorted: written as it is, one file each (none for an empty one). A
+    row's file and its place in it follow from its hash, so they are the same for any partitioning of the input.
+    """
+    order = seeded_hash(seed, "row order", F.col("user_id"), F.col("item_id"))
+    placed = rows.withColumn("_order", order)
+    in_files = placed.repartitionById(num_files, F.pmod("_order", F.lit(num_files)).cast("int"))
+    return in_files.sortWithinPartitions("_order", "user_id", "item_id").drop("_order")

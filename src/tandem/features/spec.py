@@ -1,0 +1,127 @@
+"""The feature spec: everything that was learnt from the training rows, as one JSON document.
+
+A feature says where its raw value comes from and how it becomes numbers. Vocabularies that are small stand in the
+document itself; large ones are a table that the document names, with a digest of its values. The module needs no Spark.
+"""
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tandem.errors import UserError
+
+FORMAT_VERSION: Literal[1] = 1
+
+Table = Literal["user", "item"]
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Source(_Closed):
+    """Where a raw value comes from, and what its encoded column is called."""
+
+    name: str
+    table: Table
+    column: str
+
+
+class _Vocabulary(_Source):
+    """Ids 1..size-1 for known values, 0 for all others. Either ``values``, the n-th having id n, or a ``path``."""
+
+    size: int = Field(ge=1, description="number of ids, the unknown one included: the rows of an embedding table")
+    values: tuple[str, ...] | None = None
+    path: str | None = Field(None, description="the table that holds the ids beside their values, when they are many")
+    digest: str | None = Field(None, description="of the values in that table, whatever their order")
+    min_count: int = Field(1, ge=1, description="rarer values were made unknown")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.values is None) == (self.path is None):
+            raise ValueError(f"the vocabulary of {self.name} needs either values or a path")
+        if self.values is not None and self.size != len(self.values) + 1:
+            raise ValueError(f"size of {self.name} is {self.size}, its values and the unknown {len(self.values) + 1}")
+        return self
+
+
+class VocabularyFeature(_Vocabulary):
+    """One value a row, encoded as one id."""
+
+    kind: Literal["vocabulary"] = "vocabulary"
+
+
+class BagFeature(_Vocabulary):
+    """A list of values a row, encoded as the set of their ids."""
+
+    kind: Literal["bag"] = "bag"
+
+
+class MinMaxFeature(_Source):
+    """A number, scaled to 0..1 between the smallest and largest of the training data; missing is the mean."""
+
+    kind: Literal["min_max"] = "min_max"
+    min: float
+    max: float
+    mean: float
+
+
+Feature = Annotated[VocabularyFeature | BagFeature | MinMaxFeature, Field(discriminator="kind")]
+
+
+class FeatureSpec(_Closed):
+    """All fitted features of one data set, and the sizes of the training data they were fitted on."""
+
+    format_version: Literal[1] = FORMAT_VERSION
+    num_users: int = Field(ge=0, description="users with at least one training interaction")
+    num_items: int = Field(ge=0, description="items with at least one training interaction")
+    num_training_rows: int = Field(ge=0)
+    features: tuple[Feature, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits that change with anything that was fitted; a model keeps them beside its weights."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The number of ids, the unknown one included, of each feature that is encoded as ids."""
+        return {f.name: f.size for f in self.features if not isinstance(f, MinMaxFeature)}
+
+    def feature(self, name: str) -> VocabularyFeature | BagFeature | MinMaxFeature:
+        """The feature of that name; ``KeyError`` when there is none."""
+        for feature in self.features:
+            if feature.name == name:
+                return feature
+        raise KeyError(name)
+
+    def side_features(self, table: Table) -> tuple[VocabularyFeature | BagFeature | MinMaxFeature, ...]:
+        """The features of a table's rows beside the id itself, in their order."""
+        return tuple(f for f in self.features if f.table == table and getattr(f, "path", None) is None)
+
+    def to_json(self) -> dict[str, Any]:
+        """The document, with its fingerprint, in JSON's own types."""
+        return {**self.model_dump(mode="json"), "fingerprint": self.fingerprint}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> "FeatureSpec":
+        """Read what ``to_json`` wrote. ``UserError`` when its format is another one or its content was altered."""
+        version = document.get("format_version")
+        if version != FORMAT_VERSION:
+            raise UserError(
+                f"feature spec: format_version is {version!r}, this version of tandem reads {FORMAT_VERSION}; "
+                "prepare the data again"
+            )
+        content = {key: value for key, value in document.items() if key != "fingerprint"}
+        try:
+            spec = cls.model_validate(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise UserError(f"feature spec: {where}: {first['msg']}; prepare the data again") from error
+        if document.get("fingerprint") != spec.fingerprint:
+            raise UserError("feature spec: its content does not fit its fingerprint; prepare the data again")
+        return spec
