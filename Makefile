@@ -1,0 +1,34 @@
+# Every target but help and clean sets the environment up first (fast when nothing changed).
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup run test bench doctor clean
+MAKEFLAGS += --no-print-directory
+BIN := .venv/bin
+
+export DO_NOT_TRACK := 1
+
+help: ## say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+
+setup: ## venv in .venv, the packages pinned in constraints.txt, Horovod (MPI=openmpi)
+	@setup/setup.sh
+
+run: setup ## the main job on generated data
+	@$(BIN)/kedro run
+
+test: setup ## lint, types, rooms and all tests
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/pytest
+
+bench: setup ## our training beside what a user would write instead
+	@$(BIN)/python -m benchmarks
+
+doctor: setup ## what is installed, built against what, bound how; fails when something does not fit
+	@$(BIN)/tandem doctor
+
+clean: ## remove the venv and what tools left behind (data and the cached Horovod stay)
+	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .viz spark-warehouse src/*.egg-info
+	@find src tests setup -name __pycache__ -type d -prune -exec rm -rf {} +
