@@ -1,0 +1,232 @@
+"""Says what is installed, what Horovod was built against, whether two ranks can talk, and how to mend what cannot.
+
+Nothing here imports torch, TensorFlow or Horovod: what needs them runs in children of its own.
+"""
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+JAVA_AT_LEAST = 17
+SECONDS_TO_ANSWER = 10
+SECONDS_TO_ALLREDUCE = 60
+SET_UP = "run `make setup` in the project's folder"
+SET_UP_ANEW = "run `make clean setup` in the project's folder"
+INSTALL_JAVA = (
+    f"install Java {JAVA_AT_LEAST} or newer: apt-get install openjdk-17-jre-headless (Spark takes JAVA_HOME first)"
+)
+# The MPIs that Horovod can be built against, and what their mpirun and libmpi call themselves.
+MPI_NAMES = {"openmpi": "Open MPI"}
+# What an outer mpirun leaves in the environment, which would make an inner one join it.
+LAUNCHER_VARIABLES = ("OMPI_", "PMIX_", "PRTE_", "PMI_", "HOROVOD_")
+LIBRARY_VERSION = """
+import ctypes, sys
+text, length = ctypes.create_string_buffer(8192), ctypes.c_int()
+ctypes.CDLL(sys.argv[1], mode=ctypes.RTLD_GLOBAL).MPI_Get_library_version(text, ctypes.byref(length))
+print(text.value.decode().split(",")[0])
+"""
+
+Record = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at: whether it fits, what was found, and what to do when it does not."""
+
+    name: str
+    ok: bool
+    found: str
+    mend: str = ""
+
+
+def run_checks(environ: Mapping[str, str] = os.environ) -> list[Check]:
+    """Look at everything, in about the time of the slowest check (two ranks that load TensorFlow: some 10 s)."""
+    horovod = find_horovod()
+    record = read_record(horovod)
+    mpirun = find_mpirun(environ)
+    looks: list[Callable[[], Check]] = [
+        check_python,
+        lambda: check_java(environ),
+        check_cores,
+        lambda: check_horovod(horovod, record),
+        lambda: check_framework("torch", ("torch",), record),
+        lambda: check_framework("tensorflow", ("tensorflow-cpu", "tensorflow"), record),
+        lambda: check_mpi(mpirun, horovod, record),
+        lambda: check_allreduce("torch", mpirun, horovod, environ),
+        lambda: check_allreduce("tensorflow", mpirun, horovod, environ),
+    ]
+    with ThreadPoolExecutor(len(looks)) as pool:
+        return [answer.result() for answer in [pool.submit(look) for look in looks]]
+
+
+def report(checks: Sequence[Check]) -> str:
+    """Return the checks as a table, and below it one line per mend."""
+    width = max(len(check.name) for check in checks)
+    lines = [f"{'ok  ' if check.ok else 'FAIL'}  {check.name:<{width}}  {check.found}" for check in checks]
+    mends = [f"{check.name}: {check.mend}" for check in checks if not check.ok]
+    return "\n".join(lines + (["", *mends] if mends else []))
+
+
+def find_horovod() -> Path | None:
+    """Return the folder of the installed Horovod, without importing it, or None."""
+    spec = importlib.util.find_spec("horovod")
+    return Path(next(iter(spec.submodule_search_locations))) if spec and spec.submodule_search_locations else None
+
+
+def read_record(horovod: Path | None) -> Record | None:
+    """Return what that Horovod was built against, as the set-up wrote it into the wheel, or None."""
+    try:
+        record = json.loads((horovod / "tandem_build.json").read_text()) if horovod else None
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def find_mpirun(environ: Mapping[str, str]) -> Path | None:
+    """Return the mpirun of this Python's environment, else the first on the PATH, or None."""
+    places = f"{Path(sys.prefix) / 'bin'}:{environ.get('PATH', os.defpath)}"
+    found = shutil.which("mpirun", path=places)
+    return Path(found) if found else None
+
+
+def check_python() -> Check:
+    """Python is the version that every pin is for."""
+    ok = sys.version_info[:2] == (3, 11)
+    return Check("Python", ok, f"{sys.version.split()[0]} at {sys.executable}", "make setup needs python3.11")
+
+
+def check_java(environ: Mapping[str, str]) -> Check:
+    """Spark finds a Java that is new enough."""
+    home = environ.get("JAVA_HOME")
+    java = f"{home}/bin/java" if home else shutil.which("java", path=environ.get("PATH", os.defpath))
+    if java is None:
+        return Check("Java", False, "none", INSTALL_JAVA)
+    said = _say([java, "-version"])
+    match = re.search(r'version "(?:1\.)?(\d+)[^"]*"', said)
+    ok = match is not None and int(match[1]) >= JAVA_AT_LEAST
+    return Check("Java", ok, f"{match[0] if match else 'no answer'} at {java}", INSTALL_JAVA)
+
+
+def check_cores() -> Check:
+    """CPUs that this process may use, out of those of the machine."""
+    usable = sorted(os.sched_getaffinity(0))
+    found = f"{len(usable)} of {os.cpu_count()} CPUs usable: {', '.join(map(str, usable))}"
+    return Check("cores", True, found)
+
+
+def check_horovod(horovod: Path | None, record: Record | None) -> Check:
+    """Horovod is there, was built by this project's set-up, and for this Python."""
+    if horovod is None:
+        return Check("horovod", False, "not installed: training runs on one rank only", SET_UP)
+    if record is None:
+        return Check("horovod", False, f"at {horovod}, not built by this project (no tandem_build.json)", SET_UP_ANEW)
+    built_for, here = record.get("python"), sysconfig.get_config_var("SOABI")
+    found = f"{record.get('horovod')}, built with {record.get('compiler')} for {built_for}"
+    return Check("horovod", built_for == here, found, f"this Python is {here}: {SET_UP_ANEW}")
+
+
+def check_framework(name: str, distributions: Sequence[str], record: Record | None) -> Check:
+    """The framework is installed in exactly the version that Horovod was built against (Horovod itself only warns)."""
+    installed = next((version for d in distributions if (version := _version(d))), None)
+    if installed is None:
+        return Check(name, False, "not installed", SET_UP)
+    built_for = (record or {}).get(name)
+    if built_for is None:
+        return Check(name, True, f"{installed} (no Horovod that was built for one)")
+    found = f"{installed}, Horovod built for {built_for}"
+    return Check(name, installed == built_for, found, f"put {name} {built_for} back, or {SET_UP_ANEW}")
+
+
+def check_mpi(mpirun: Path | None, horovod: Path | None, record: Record | None) -> Check:
+    """Mpirun and the libmpi that Horovod's extensions load are one MPI, of one version."""
+    if mpirun is None:
+        return Check("MPI", False, "no mpirun", SET_UP)
+    launcher = _say([str(mpirun), "--version"]).strip().splitlines() or ["no answer"]
+    libraries = linked_libmpi(horovod)
+    if len(libraries) != 1:
+        found = f"{mpirun}; Horovod links {' and '.join(map(str, sorted(libraries))) or 'no libmpi'}"
+        return Check("MPI", False, found, SET_UP)
+    (library,) = libraries
+    version = _say([sys.executable, "-c", LIBRARY_VERSION, str(library)]).strip()
+    name = MPI_NAMES.get(str((record or {}).get("mpi")), "")
+    ok = bool(name) and name in launcher[0] and name in version and _number(launcher[0]) == _number(version) != ""
+    found = f"{launcher[0]} at {mpirun}; Horovod links {version} at {library}"
+    return Check("MPI", ok, found, f"another MPI comes first on the PATH, or Horovod's is gone: {SET_UP_ANEW}")
+
+
+def linked_libmpi(horovod: Path | None) -> set[Path]:
+    """Return the libmpi files that the dynamic linker finds for Horovod's extensions (one, when all is well)."""
+    extensions = sorted(horovod.glob("*/*.so")) if horovod else []
+    said = "".join(_say(["ldd", str(extension)]) for extension in extensions)
+    return {Path(found).resolve() for found in re.findall(r"libmpi\.so\S* => (/\S+)", said)}
+
+
+def check_allreduce(framework: str, mpirun: Path | None, horovod: Path | None, environ: Mapping[str, str]) -> Check:
+    """Two ranks under mpirun sum a tensor each through Horovod, and both get the sum."""
+    name = f"allreduce ({framework})"
+    if mpirun is None or horovod is None:
+        return Check(name, False, "not tried: no mpirun" if mpirun is None else "not tried: no Horovod", SET_UP)
+    command = [str(mpirun), "-np", "2", "--bind-to", "none", "--map-by", ":OVERSUBSCRIBE"]
+    command += ["--allow-run-as-root"] if os.getuid() == 0 else []
+    command += [sys.executable, "-m", "tandem.distributed.probe", framework]
+    kept = {k: v for k, v in environ.items() if not k.startswith(LAUNCHER_VARIABLES)}
+    # Open MPI puts sockets there, whose paths may have 108 bytes.
+    with tempfile.TemporaryDirectory(prefix="tandem-", dir="/tmp") as short:
+        said = _say(command, {**kept, "TMPDIR": short, "OMP_NUM_THREADS": "1"}, SECONDS_TO_ALLREDUCE)
+    sums = re.findall(r"^allreduce (\S+) of (\d+)$", said, flags=re.MULTILINE)
+    if sums == [("3.0", "2")] * 2:
+        return Check(name, True, "two ranks, the right sum")
+    last = said.strip().splitlines()[-1:] or ["no output"]
+    return Check(name, False, f"failed: {last[0]}", f"the MPI and Horovod lines above come first; else {SET_UP_ANEW}")
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _number(text: str) -> str:
+    match = re.search(r"\d+\.\d+(\.\d+)?", text)
+    return match[0] if match else ""
+
+
+def _say(command: list[str], environ: Mapping[str, str] | None = None, seconds: float = SECONDS_TO_ANSWER) -> str:
+    """Return all that the command prints; when it takes too long, end it with all its children and say that."""
+    try:
+        child = subprocess.Popen(
+            command,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+    except OSError as error:
+        return str(error)
+    try:
+        return child.communicate(timeout=seconds)[0]
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        return child.communicate()[0] + f"\nno answer within {seconds:.0f} s"
+
+
+if __name__ == "__main__":
+    answers = run_checks()
+    sys.stdout.write(report(answers) + "\n")
+    sys.exit(any(not check.ok for check in answers))

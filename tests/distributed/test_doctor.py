@@ -1,0 +1,164 @@
+"""What the doctor finds, and that nothing that is missing ends in a traceback."""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import time
+from pathlib import Path
+
+import pytest
+
+from tandem.distributed import doctor
+from tandem.distributed.doctor import Check
+
+SOABI = sysconfig.get_config_var("SOABI")
+RECORD = {"horovod": "0.28.1", "python": SOABI, "compiler": "g++ 12", "torch": "2.13.0+cpu", "mpi": "openmpi"}
+
+
+def program(folder: Path, name: str, body: str) -> Path:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_the_table_has_a_line_per_check_and_a_mend_per_failure() -> None:
+    table = doctor.report([Check("Java", True, "17", "never shown"), Check("horovod", False, "none", "make setup")])
+    assert table.splitlines() == ["ok    Java     17", "FAIL  horovod  none", "", "horovod: make setup"]
+
+
+def test_no_framework_is_imported_with_the_doctor() -> None:
+    code = "import sys, tandem.distributed.doctor; print({'torch', 'tensorflow', 'horovod'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
+
+
+@pytest.mark.parametrize(("said", "ok"), [('openjdk version "21.0.1"', True), ('java version "1.8.0_392"', False)])
+def test_java_must_be_new_enough(said: str, ok: bool, tmp_path: Path) -> None:
+    program(tmp_path, "java", f"echo '{said}' >&2")
+    check = doctor.check_java({"PATH": str(tmp_path)})
+    assert check.ok is ok
+    assert "apt-get install openjdk" in check.mend
+
+
+@pytest.mark.parametrize("environ", [{"PATH": "/nowhere"}, {"JAVA_HOME": "/nowhere"}])
+def test_a_missing_java_is_reported(environ: dict[str, str]) -> None:
+    assert not doctor.check_java(environ).ok
+
+
+def test_the_record_of_another_torch_does_not_fit() -> None:
+    check = doctor.check_framework("torch", ("torch",), {**RECORD, "torch": "2.12.1+cpu"})
+    assert not check.ok
+    assert "Horovod built for 2.12.1+cpu" in check.found
+    assert "make clean setup" in check.mend
+
+
+def test_the_installed_torch_fits_its_own_record() -> None:
+    assert doctor.check_framework("torch", ("torch",), RECORD).ok
+
+
+def test_a_framework_that_is_not_installed_is_reported() -> None:
+    check = doctor.check_framework("torch", ("no-such-distribution",), RECORD)
+    assert (check.ok, check.found) == (False, "not installed")
+
+
+def test_a_horovod_for_another_python_does_not_fit(tmp_path: Path) -> None:
+    assert doctor.check_horovod(tmp_path, RECORD).ok
+    check = doctor.check_horovod(tmp_path, {**RECORD, "python": "cpython-312-x86_64-linux-gnu"})
+    assert not check.ok
+    assert SOABI in check.mend
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", "{"])
+def test_a_horovod_without_a_readable_record_is_not_ours(text: str | None, tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / "tandem_build.json").write_text(text)
+    assert doctor.read_record(tmp_path) is None
+    check = doctor.check_horovod(tmp_path, None)
+    assert not check.ok
+    assert "not built by this project" in check.found
+
+
+def test_everything_missing_is_reported_with_its_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "find_horovod", lambda: None)
+    monkeypatch.setattr(doctor, "find_mpirun", lambda _: None)
+    checks = {check.name: check for check in doctor.run_checks({"PATH": "/nowhere"})}
+    failed = {"Java", "horovod", "MPI", "allreduce (torch)", "allreduce (tensorflow)"}
+    assert {name for name, check in checks.items() if not check.ok} == failed
+    assert all(checks[name].mend for name in failed)
+
+
+def test_the_mpirun_of_this_environment_comes_first(tmp_path: Path) -> None:
+    program(tmp_path, "mpirun", "")
+    assert doctor.find_mpirun({"PATH": str(tmp_path)}) == Path(sys.prefix) / "bin" / "mpirun"
+
+
+def test_an_mpirun_of_another_mpi_does_not_fit(tmp_path: Path) -> None:
+    mpirun = program(tmp_path, "mpirun", "echo 'Intel(R) MPI Library for Linux* OS, Version 2021.19'")
+    horovod = doctor.find_horovod()
+    check = doctor.check_mpi(mpirun, horovod, doctor.read_record(horovod))
+    assert not check.ok
+    assert "Intel(R) MPI" in check.found
+    assert "Horovod links Open MPI" in check.found
+
+
+def test_an_mpirun_of_another_version_does_not_fit(tmp_path: Path) -> None:
+    mpirun = program(tmp_path, "mpirun", "echo 'mpirun (Open MPI) 4.1.4'")
+    horovod = doctor.find_horovod()
+    assert not doctor.check_mpi(mpirun, horovod, doctor.read_record(horovod)).ok
+
+
+def test_a_horovod_without_libmpi_does_not_fit(tmp_path: Path) -> None:
+    check = doctor.check_mpi(program(tmp_path, "mpirun", "echo 'mpirun (Open MPI) 5.0.11'"), tmp_path, RECORD)
+    assert not check.ok
+    assert "links no libmpi" in check.found
+
+
+def test_the_last_line_of_a_failed_allreduce_is_shown(tmp_path: Path) -> None:
+    mpirun = program(tmp_path, "mpirun", "echo first; echo 'cannot talk'; exit 1")
+    check = doctor.check_allreduce("torch", mpirun, tmp_path, os.environ)
+    assert (check.ok, check.found) == (False, "failed: cannot talk")
+
+
+def test_a_wrong_sum_is_a_failure(tmp_path: Path) -> None:
+    mpirun = program(tmp_path, "mpirun", "echo 'allreduce 1.0 of 1'; echo 'allreduce 1.0 of 1'")
+    assert not doctor.check_allreduce("torch", mpirun, tmp_path, os.environ).ok
+
+
+def test_ranks_that_hang_are_ended_with_their_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "SECONDS_TO_ALLREDUCE", 0.3)
+    mpirun = program(tmp_path, "mpirun", f"sleep 60 & echo $! > {tmp_path}/child; wait")
+    check = doctor.check_allreduce("torch", mpirun, tmp_path, os.environ)
+    assert check.found == "failed: no answer within 0 s"
+    child = int((tmp_path / "child").read_text())
+    deadline = time.monotonic() + 5
+    while Path(f"/proc/{child}").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    status = Path(f"/proc/{child}/status")
+    assert not status.exists() or "State:\tZ" in status.read_text()
+
+
+def test_an_outer_launchers_variables_do_not_reach_the_ranks(tmp_path: Path) -> None:
+    mpirun = program(tmp_path, "mpirun", "env")
+    outer = {"PATH": os.environ["PATH"], "OMPI_COMM_WORLD_RANK": "3", "PMIX_RANK": "3", "HOROVOD_RANK": "3"}
+    program(tmp_path, "mpirun", f"env > {tmp_path}/seen")
+    doctor.check_allreduce("torch", mpirun, tmp_path, outer)
+    seen = (tmp_path / "seen").read_text()
+    assert "RANK" not in seen
+    assert "TMPDIR=/tmp/tandem-" in seen
+
+
+@pytest.mark.slow
+def test_all_is_well_here_and_two_ranks_sum_with_both_frameworks() -> None:
+    checks = doctor.run_checks()
+    assert [check for check in checks if not check.ok] == []
+    assert {"allreduce (torch)", "allreduce (tensorflow)"} <= {check.name for check in checks}
+
+
+def test_the_record_in_the_wheel_names_what_it_was_built_against() -> None:
+    horovod = doctor.find_horovod()
+    assert horovod is not None
+    record = json.loads((horovod / "tandem_build.json").read_text())
+    assert set(RECORD) <= set(record)
+    assert len(record["key"]) == 20
