@@ -1,0 +1,78 @@
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from tandem.errors import UserError
+from tandem.features.spec import BagFeature, FeatureSpec, MinMaxFeature, VocabularyFeature
+
+
+def make_spec(**changes: object) -> FeatureSpec:
+    fields = {
+        "num_users": 3,
+        "num_items": 2,
+        "num_training_rows": 5,
+        "features": (
+            VocabularyFeature(name="user", table="user", column="user_id", size=4, path="users.parquet", digest="ab"),
+            VocabularyFeature(name="gender", table="user", column="gender", size=3, values=("M", "F")),
+            MinMaxFeature(name="age", table="user", column="age", min=7.0, max=73.0, mean=34.05),
+            BagFeature(name="genres", table="item", column="genres", size=2, values=("Café",)),
+        ),
+    }
+    return FeatureSpec(**(fields | changes))
+
+
+def test_a_spec_survives_json_text_unchanged():
+    spec = make_spec()
+    document = json.loads(json.dumps(spec.to_json()))
+    assert FeatureSpec.from_json(document) == spec
+    assert document["fingerprint"] == spec.fingerprint
+    assert document["format_version"] == 1
+
+
+def test_sizes_count_the_unknown_id():
+    assert make_spec().sizes == {"user": 4, "gender": 3, "genres": 2}
+
+
+def test_the_fingerprint_follows_what_was_fitted():
+    assert make_spec().fingerprint == make_spec().fingerprint
+    assert make_spec(num_users=4).fingerprint != make_spec().fingerprint
+
+
+def test_side_features_leave_out_the_ids_that_lie_in_tables():
+    assert [f.name for f in make_spec().side_features("user")] == ["gender", "age"]
+    assert [f.name for f in make_spec().side_features("item")] == ["genres"]
+
+
+def test_a_feature_is_found_by_name():
+    assert make_spec().feature("age").kind == "min_max"
+    with pytest.raises(KeyError):
+        make_spec().feature("shoe_size")
+
+
+def test_a_later_format_is_refused_in_one_line():
+    with pytest.raises(UserError, match="format_version is 2, this version of tandem reads 1"):
+        FeatureSpec.from_json(make_spec().to_json() | {"format_version": 2})
+
+
+def test_altered_content_is_refused():
+    with pytest.raises(UserError, match="does not fit its fingerprint"):
+        FeatureSpec.from_json(make_spec().to_json() | {"num_users": 4})
+
+
+def test_a_field_of_the_wrong_kind_is_named():
+    with pytest.raises(UserError, match=r"num_users: .*integer.*; prepare the data again") as raised:
+        FeatureSpec.from_json(make_spec().to_json() | {"num_users": "many"})
+    assert "\n" not in str(raised.value)
+
+
+def test_a_vocabulary_has_its_values_in_exactly_one_place():
+    with pytest.raises(ValidationError, match="either values or a path"):
+        VocabularyFeature(name="g", table="user", column="g", size=1)
+    with pytest.raises(ValidationError, match="either values or a path"):
+        VocabularyFeature(name="g", table="user", column="g", size=2, values=("a",), path="p")
+
+
+def test_the_size_of_an_inline_vocabulary_must_fit():
+    with pytest.raises(ValidationError, match="size of g is 5"):
+        VocabularyFeature(name="g", table="user", column="g", size=5, values=("a",))

@@ -1,0 +1,117 @@
+import random
+from collections import Counter
+
+import pytest
+
+from tandem.errors import UserError
+from tandem.features.splits import split_interactions, validation_split
+
+SCHEMA = "user_id long, item_id long, rating double, timestamp long"
+
+
+def make_interactions(spark, seed=0):
+    draw = random.Random(seed)
+    counts = {1: 1, 2: 4, 3: 5, 4: 10, 5: 29, 6: 30}
+    rows = [
+        (user, item, 3.0, draw.randrange(20))
+        for user, count in counts.items()
+        for item in draw.sample(range(1, 41), count)
+    ]
+    return rows, spark.createDataFrame(rows, SCHEMA)
+
+
+def sides(frame):
+    return {(row.user_id, row.item_id): row.split for row in frame.collect()}
+
+
+def per_user(split_of, side):
+    return Counter(user for (user, _), found in split_of.items() if found == side)
+
+
+def test_random_takes_the_floor_of_each_users_share(spark):
+    _, interactions = make_interactions(spark)
+    split_of = sides(split_interactions(interactions, "random", 0.2, seed=1))
+    assert per_user(split_of, "test") == {3: 1, 4: 2, 5: 5, 6: 6}
+    assert per_user(split_of, "train")[1] == 1
+
+
+def test_the_floor_survives_floating_point(spark):
+    interactions = spark.createDataFrame([(1, item, 1.0, 0) for item in range(100)], SCHEMA)
+    split_of = sides(split_interactions(interactions, "random", 0.29, seed=1))
+    assert per_user(split_of, "test") == {1: 29}
+
+
+def test_random_follows_the_seed_and_nothing_else(spark):
+    _, interactions = make_interactions(spark)
+    first = sides(split_interactions(interactions, "random", 0.3, seed=1))
+    again = sides(split_interactions(interactions.repartition(7).sort("item_id"), "random", 0.3, seed=1))
+    other = sides(split_interactions(interactions, "random", 0.3, seed=2))
+    assert first == again
+    assert first != other
+
+
+def test_random_does_not_favour_an_item(spark):
+    rows = [(user, item, 1.0, 0) for user in range(400) for item in range(10)]
+    split_of = sides(split_interactions(spark.createDataFrame(rows, SCHEMA), "random", 0.2, seed=3))
+    taken = Counter(item for (_, item), side in split_of.items() if side == "test")
+    # Each of 10 items is drawn with p = 0.2 by 400 users: 80 +- 8; five standard deviations.
+    assert all(40 <= taken[item] <= 120 for item in range(10))
+
+
+def test_leave_one_out_takes_the_latest_and_at_equal_times_the_larger_item(spark):
+    rows = [(1, 10, 1.0, 5), (1, 11, 1.0, 9), (1, 12, 1.0, 9), (1, 13, 1.0, 2), (2, 10, 1.0, 7)]
+    split_of = sides(split_interactions(spark.createDataFrame(rows, SCHEMA), "leave_one_out", 0.2, seed=1))
+    assert [pair for pair, side in split_of.items() if side == "test"] == [(1, 12)]
+
+
+def test_leave_one_out_keeps_a_users_only_row_in_training(spark):
+    _, interactions = make_interactions(spark)
+    split_of = sides(split_interactions(interactions, "leave_one_out", 0.2, seed=1))
+    assert split_of[next(pair for pair in split_of if pair[0] == 1)] == "train"
+    assert per_user(split_of, "test") == dict.fromkeys((2, 3, 4, 5, 6), 1)
+
+
+def test_temporal_cuts_all_rows_at_one_time(spark):
+    rows = [(user, user, 1.0, 100 + user) for user in range(10)]
+    split_of = sides(split_interactions(spark.createDataFrame(rows, SCHEMA), "temporal", 0.3, seed=1))
+    assert {user for (user, _), side in split_of.items() if side == "test"} == {7, 8, 9}
+
+
+def test_temporal_rows_at_the_cut_are_training(spark):
+    times = [1, 2, 3, 4, 5, 6, 8, 8, 8, 9]
+    rows = [(user, 1, 1.0, time) for user, time in enumerate(times)]
+    split_of = sides(split_interactions(spark.createDataFrame(rows, SCHEMA), "temporal", 0.2, seed=1))
+    assert {user for (user, _), side in split_of.items() if side == "test"} == {9}
+
+
+def test_temporal_without_anything_later_says_so(spark):
+    rows = [(user, 1, 1.0, 5) for user in range(10)]
+    with pytest.raises(UserError, match=r"split: temporal finds no interaction .* use split: random or leave_one_out"):
+        split_interactions(spark.createDataFrame(rows, SCHEMA), "temporal", 0.2, seed=1)
+
+
+@pytest.mark.parametrize("method", ["random", "leave_one_out", "temporal"])
+def test_the_split_does_not_depend_on_partitions(spark, method):
+    _, interactions = make_interactions(spark)
+    expected = sides(split_interactions(interactions.coalesce(1), method, 0.25, seed=4))
+    assert sides(split_interactions(interactions.repartition(5, "item_id"), method, 0.25, seed=4)) == expected
+
+
+@pytest.mark.parametrize("method", ["random", "leave_one_out", "temporal"])
+def test_validation_comes_from_training_rows_alone(spark, method):
+    _, interactions = make_interactions(spark)
+    with_split = split_interactions(interactions, method, 0.25, seed=4)
+    before, after = sides(with_split), sides(validation_split(with_split, method, 0.2, seed=5))
+    assert {pair for pair in before if before[pair] == "test"} == {pair for pair in after if after[pair] == "test"}
+    held_out, training = per_user(after, "validation"), per_user(before, "train")
+    if method == "leave_one_out":
+        assert held_out == {user: 1 for user, count in training.items() if count > 1}
+    else:
+        assert held_out == {user: count // 5 for user, count in training.items() if count >= 5}
+
+
+def test_leave_one_out_validation_is_the_latest_of_what_remains(spark):
+    rows = [(1, 10, 1.0, 5), (1, 11, 1.0, 9), (1, 12, 1.0, 9), (1, 13, 1.0, 2)]
+    with_split = split_interactions(spark.createDataFrame(rows, SCHEMA), "leave_one_out", 0.2, seed=1)
+    after = sides(validation_split(with_split, "leave_one_out", 0.2, seed=1))
+    assert after == {(1, 12): "test", (1, 11): "validation", (1, 10): "train", (1, 13): "train"}
