@@ -46,14 +46,20 @@ def pins(constraints: Path) -> dict[str, str]:
 
 
 def create_venv(venv: Path) -> str:
-    """Make the venv, anew when the one that is there is not of Python 3.11, with the pinned pip."""
-    python = venv / "bin" / "python"
-    probe = [str(python), "-c", "import sys, pip; sys.exit(sys.version_info[:2] != (3, 11))"]
-    healthy = python.exists() and not subprocess.run(probe, capture_output=True, check=False).returncode
-    if not healthy:
+    """Make the venv with the pinned pip; make it anew when the one that is there cannot be used."""
+    if not _is_usable(venv):
         _run([sys.executable, "-m", "venv", "--clear", str(venv)])
     _pip(venv, f"pip=={pins(CONSTRAINTS)['pip']}")
     return str(venv)
+
+
+def _is_usable(venv: Path) -> bool:
+    """Whether the venv runs, is of Python 3.11, and was made at this place (its scripts name their interpreter)."""
+    python, script = venv / "bin" / "python", venv / "bin" / "pip"
+    if not python.exists() or not script.is_file() or str(python) not in script.read_text():
+        return False
+    probe = [str(python), "-c", "import sys, pip; sys.exit(sys.version_info[:2] != (3, 11))"]
+    return subprocess.run(probe, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
 
 
 def install_packages(venv: Path) -> str:

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import shutil
+import sys
 from pathlib import Path
 
 import install
@@ -66,3 +67,31 @@ def test_no_file_of_the_set_up_names_a_registry(root: Path) -> None:
     for path in files:
         text = path.read_text()
         assert not any(word in text for word in ("https://", "http://", "--index-url", "find-links")), path
+
+
+def test_a_set_up_with_nothing_changed_does_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(install, "_run", lambda command: pytest.fail(f"ran {command}"))
+    (tmp_path / "tandem-setup").write_text(install.fingerprint(install.ROOT, "openmpi"))
+    install.set_up(tmp_path, "openmpi")
+    assert capsys.readouterr().out == ""
+
+
+def test_an_interrupted_set_up_is_not_taken_for_a_finished_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Path) -> str:
+        raise install.SetupError("no network")
+
+    (tmp_path / "tandem-setup").write_text("of other pins")
+    monkeypatch.setattr(install, "create_venv", fail)
+    with pytest.raises(install.SetupError):
+        install.set_up(tmp_path, "openmpi")
+    assert not (tmp_path / "tandem-setup").exists()
+
+
+def test_a_venv_that_was_moved_is_made_anew(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").symlink_to(sys.executable)
+    (tmp_path / "bin" / "pip").write_text("#!/where/it/was/.venv/bin/python\n")
+    assert not install._is_usable(tmp_path)
+    assert install._is_usable(Path(sys.prefix))
