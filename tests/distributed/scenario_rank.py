@@ -1,0 +1,41 @@
+"""A rank module that does what its spec says: the faults of real jobs, on demand."""
+
+import os
+import signal
+import time
+from typing import Any
+
+from tandem.distributed.collectives import Communicator
+from tandem.distributed.rank import emit, heartbeat, run_rank, say
+from tandem.errors import UserError
+
+
+def main(spec: dict[str, Any], ranks: Communicator) -> None:
+    print(f"printed by rank {ranks.rank}")
+    emit({"event": "hello", "mask": sorted(os.sched_getaffinity(0)), "threads": os.environ["OMP_NUM_THREADS"]})
+    ranks.barrier()
+    if ranks.rank == spec.get("who", 0):
+        act(spec.get("what"))
+    if spec.get("what") == "all raise a user error":
+        raise UserError("u.data, line 3: five columns; tabs are needed")
+    for _ in range(spec.get("barriers", 1)):
+        ranks.barrier()
+        heartbeat()
+    say(f"rank {ranks.rank} is through")
+
+
+def act(what: str | None) -> None:
+    if what == "raise":
+        raise ValueError("the true cause")
+    if what == "raise a user error":
+        raise UserError("u.data, line 3: five columns; tabs are needed")
+    if what == "hang":
+        time.sleep(3600)
+    if what == "kill itself":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if what == "leave":
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    run_rank(main, "torch")

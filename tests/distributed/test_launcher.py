@@ -1,0 +1,301 @@
+"""Real ranks under the real mpirun: placed as planned, and nothing left when it ends badly."""
+
+import importlib.util
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tandem.distributed import collectives, mpirun
+from tandem.distributed.launcher import LaunchResult, RankError, launch
+from tandem.errors import UserError
+from tandem.parameters import DistributedParameters
+
+TWO_CORES = len(os.sched_getaffinity(0)) >= 2
+
+
+def living(work_dir: Path) -> list[int]:
+    """Processes that belong to the launch in this folder, by their environment, whatever their parents are."""
+    mark = f"TANDEM_WORK_DIR={work_dir}".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(tmp_path: Path) -> Iterator[None]:
+    yield
+    assert living(tmp_path) == []
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., LaunchResult]:
+    def start(spec: dict[str, Any], on_event: Any = None, **parameters: Any) -> LaunchResult:
+        settings = DistributedParameters(**parameters)
+        return launch(
+            "scenario_rank", spec, parameters=settings, framework="torch", work_dir=tmp_path, on_event=on_event
+        )
+
+    return start
+
+
+def until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+    return result
+
+
+def hellos(work_dir: Path) -> list[dict[str, Any]]:
+    files = sorted((work_dir / "job/events").glob("*.jsonl"))
+    events = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    return [event for event in events if event["event"] == "hello"]
+
+
+def pids(work_dir: Path) -> list[int]:
+    files = sorted((work_dir / "job/events").glob("*.jsonl"))
+    events = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+    return [event["pid"] for event in events if event["event"] == "started"]
+
+
+@pytest.fixture
+def background(tmp_path: Path) -> Callable[[int, dict[str, Any]], "subprocess.Popen[bytes]"]:
+    """A launching process of its own, which a test can interrupt or kill."""
+    script = tmp_path / "launching.py"
+    script.write_text(
+        "import json, sys\n"
+        "from pathlib import Path\n"
+        "from tandem.distributed.launcher import launch\n"
+        "from tandem.parameters import DistributedParameters\n"
+        "launch('scenario_rank', json.loads(sys.argv[2]), framework='torch', work_dir=Path(sys.argv[3]),\n"
+        "       parameters=DistributedParameters(num_ranks=int(sys.argv[1])))\n"
+    )
+
+    def start(num_ranks: int, spec: dict[str, Any]) -> "subprocess.Popen[bytes]":
+        argv = [sys.executable, str(script), str(num_ranks), json.dumps(spec), str(tmp_path)]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        process = subprocess.Popen(argv, env=environment, stderr=subprocess.DEVNULL)
+        until(lambda: len(hellos(tmp_path)) == num_ranks)
+        return process
+
+    return start
+
+
+def test_one_rank_runs_in_a_child_bound_as_planned(run: Callable[..., LaunchResult], tmp_path: Path) -> None:
+    events: list[dict[str, Any]] = []
+    result = run({"a": 1}, events.append, num_ranks=1, cores_per_rank=1)
+    first = min(os.sched_getaffinity(0))
+    assert events == [{"event": "hello", "mask": [first], "threads": "1", "rank": 0}]
+    assert result.ranks[0]["cpus"] == [first]
+    assert result.ranks[0]["bound_by"] == "launcher"
+    assert (result.log_dir / "rank-0.log").read_text() == "printed by rank 0\n"
+    assert json.loads((tmp_path / "spec.json").read_text()) == {"a": 1}
+
+
+@pytest.mark.skipif(not TWO_CORES, reason="two ranks are bound to a core each")
+def test_two_ranks_are_bound_as_planned(run: Callable[..., LaunchResult], caplog: pytest.LogCaptureFixture) -> None:
+    events: list[dict[str, Any]] = []
+    with caplog.at_level(logging.INFO):
+        result = run({}, events.append, num_ranks=2, cores_per_rank=1, strict=True)
+    planned = sorted(os.sched_getaffinity(0))[:2]
+    assert sorted((event["rank"], event["mask"]) for event in events) == [(0, [planned[0]]), (1, [planned[1]])]
+    assert [row["cpus"] for row in result.ranks] == [[planned[0]], [planned[1]]]
+    assert {row["bound_by"] for row in result.ranks} == {"mpirun"}
+    assert "rank 1 is through" in caplog.text
+    assert (result.log_dir / "rank-1.log").read_text() == "printed by rank 1\n"
+    assert (result.log_dir / "mpirun.log").read_text() == "", "mpirun has nothing to say"
+
+
+def test_more_ranks_than_cores_run_unbound(run: Callable[..., LaunchResult], caplog: pytest.LogCaptureFixture) -> None:
+    result = run({}, num_ranks=len(os.sched_getaffinity(0)) + 1)
+    assert {row["bound_by"] for row in result.ranks} == {"nobody"}
+    assert "no scaling measurement" in caplog.text
+
+
+@pytest.mark.skipif(not TWO_CORES, reason="two ranks are bound to a core each")
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_binding_that_differs_from_the_plan(
+    run: Callable[..., LaunchResult],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    strict: bool,
+) -> None:
+    monkeypatch.setattr(mpirun, "rankfile", lambda plan: "rank 0=localhost slot=1\nrank 1=localhost slot=0\n")
+    if strict:
+        with pytest.raises(UserError, match=r"was bound to CPUs \d+, the plan says"):
+            run({}, num_ranks=2, cores_per_rank=1, strict=True)
+        return
+    result = run({}, num_ranks=2, cores_per_rank=1)
+    assert [row["cpus"] for row in result.ranks] == [[cpu] for cpu in sorted(os.sched_getaffinity(0))[:2]]
+    assert {row["bound_by"] for row in result.ranks} == {"rank"}
+    assert "the rank binds itself" in caplog.text
+
+
+@pytest.mark.parametrize("num_ranks", [1, 2])
+def test_the_failing_ranks_own_traceback(run: Callable[..., LaunchResult], num_ranks: int) -> None:
+    who = num_ranks - 1
+    with pytest.raises(RankError) as caught:
+        run({"what": "raise", "who": who}, num_ranks=num_ranks)
+    text = str(caught.value)
+    assert f"rank {who} on {os.uname().nodename} failed: ValueError: the true cause" in text
+    assert 'raise ValueError("the true cause")' in text
+    assert "shut down" not in text
+    assert "ValueError: the true cause" in Path(caught.value.log).read_text()
+    assert not isinstance(caught.value, UserError)
+
+
+@pytest.mark.parametrize(
+    ("num_ranks", "what"), [(1, "raise a user error"), (2, "raise a user error"), (2, "all raise a user error")]
+)
+def test_a_user_error_crosses_as_one_line(run: Callable[..., LaunchResult], num_ranks: int, what: str) -> None:
+    with pytest.raises(UserError) as caught:
+        run({"what": what, "who": num_ranks - 1}, num_ranks=num_ranks)
+    assert str(caught.value) == "u.data, line 3: five columns; tabs are needed"
+
+
+@pytest.mark.parametrize("num_ranks", [1, 2])
+def test_a_killed_rank_is_named(run: Callable[..., LaunchResult], num_ranks: int) -> None:
+    who = num_ranks - 1
+    with pytest.raises(RankError, match=f"rank {who} on .* was killed by SIGKILL") as caught:
+        run({"what": "kill itself", "who": who}, num_ranks=num_ranks)
+    assert caught.value.rank == who
+    assert isinstance(caught.value, UserError)
+
+
+@pytest.mark.parametrize("num_ranks", [1, 2])
+def test_a_rank_that_leaves_early_is_no_success(run: Callable[..., LaunchResult], num_ranks: int) -> None:
+    with pytest.raises(RankError):
+        run({"what": "leave", "who": num_ranks - 1}, num_ranks=num_ranks, stall_timeout_seconds=5)
+
+
+@pytest.mark.parametrize("num_ranks", [1, 2])
+def test_a_hanging_rank_ends_at_the_stall_timeout(
+    run: Callable[..., LaunchResult], tmp_path: Path, num_ranks: int
+) -> None:
+    who = num_ranks - 1
+    with pytest.raises(UserError, match="stall_timeout_seconds"):
+        run({"what": "hang", "who": who}, num_ranks=num_ranks, stall_timeout_seconds=2)
+    assert "scenario_rank.py" in (tmp_path / f"logs/rank-{who}.log").read_text(), "the log says where it hung"
+
+
+def test_overall_timeout(run: Callable[..., LaunchResult]) -> None:
+    with pytest.raises(UserError, match=r"within 1\.5 s \(distributed.timeout_seconds\)"):
+        run({"what": "hang"}, num_ranks=1, timeout_seconds=1.5)
+
+
+def test_start_timeout(run: Callable[..., LaunchResult]) -> None:
+    with pytest.raises(UserError, match=r"did not start within 0\.01 s"):
+        run({}, num_ranks=1, start_timeout_seconds=0.01)
+
+
+@pytest.mark.parametrize("num_ranks", [1, 2])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_rank_outlives_its_launcher(
+    background: Callable[[int, dict[str, Any]], "subprocess.Popen[bytes]"],
+    tmp_path: Path,
+    num_ranks: int,
+    number: signal.Signals,
+) -> None:
+    launching = background(num_ranks, {"what": "hang", "who": 0})
+    ranks = pids(tmp_path)
+    assert set(ranks) <= set(living(tmp_path))
+    launching.send_signal(number)
+    assert launching.wait(20) != 0
+    until(lambda: living(tmp_path) == [])
+
+
+@pytest.mark.parametrize("num_ranks", [1, 2])
+def test_a_rank_killed_from_outside(
+    background: Callable[[int, dict[str, Any]], "subprocess.Popen[bytes]"], tmp_path: Path, num_ranks: int
+) -> None:
+    launching = background(num_ranks, {"what": "hang", "who": 0})
+    os.kill(pids(tmp_path)[-1], signal.SIGKILL)
+    assert launching.wait(20) != 0
+    until(lambda: living(tmp_path) == [])
+
+
+def test_an_import_error_of_the_rank_module_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "broken_rank.py").write_text("import no_such_package\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(RankError, match="No module named 'no_such_package'"):
+        launch(
+            "broken_rank",
+            {},
+            parameters=DistributedParameters(num_ranks=1),
+            framework="torch",
+            work_dir=tmp_path,
+        )
+
+
+def hide_horovod(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        collectives.importlib.util, "find_spec", lambda name, *rest: None if name == "horovod" else real(name, *rest)
+    )
+
+
+def test_several_ranks_without_horovod_are_an_error(
+    run: Callable[..., LaunchResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hide_horovod(monkeypatch)
+    with pytest.raises(
+        UserError, match="num_ranks: 2 needs Horovod, and Horovod is not installed; build it: make setup"
+    ):
+        run({}, num_ranks=2)
+
+
+def test_auto_without_horovod_is_one_rank_and_said(
+    run: Callable[..., LaunchResult], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    hide_horovod(monkeypatch)
+    assert len(run({}, num_ranks="auto").ranks) == 1
+    assert "Horovod is not installed: training in one process" in caplog.text
+
+
+def test_a_missing_mpirun_is_named(
+    run: Callable[..., LaunchResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mpirun.sys, "executable", str(tmp_path / "bin/python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match="mpirun: none beside .* make setup"):
+        run({}, num_ranks=2)
+
+
+def test_the_environment_of_ranks_has_nothing_of_an_outer_job(tmp_path: Path) -> None:
+    from tandem.distributed.binding import plan
+    from tandem.distributed.topology import detect
+
+    outer = {
+        "OMPI_COMM_WORLD_RANK": "3",
+        "PMIX_RANK": "3",
+        "PRTE_LAUNCHED": "1",
+        "HOROVOD_TIMELINE": "/x",
+        "HOME": "/home/me",
+        "OMP_NUM_THREADS": "64",
+    }
+    found = mpirun.environment(
+        plan(detect(), 1, 1),
+        module="tandem.training",
+        work_dir=tmp_path,
+        job_id="j",
+        temporary=tmp_path,
+        stall_seconds=300,
+        inherited=outer,
+    )
+    assert not {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PRTE_LAUNCHED", "HOROVOD_TIMELINE"} & set(found)
+    assert found["HOME"] == "/home/me"
+    assert found["OMP_NUM_THREADS"] == "1"
