@@ -271,7 +271,7 @@ def test_a_missing_mpirun_is_named(
 ) -> None:
     monkeypatch.setattr(mpirun.sys, "executable", str(tmp_path / "bin/python"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UserError, match="mpirun: none beside .* make setup"):
+    with pytest.raises(UserError, match=r"mpirun: none beside .* make setup"):
         run({}, num_ranks=2)
 
 
