@@ -1,0 +1,14 @@
+"""Kedro datasets that do not exist elsewhere. Importing them starts neither Spark nor a deep-learning framework."""
+
+from tandem.datasets.atomic_json import AtomicJSONDataset
+from tandem.datasets.movielens import MovieLensDataset
+from tandem.datasets.parquet_folder import ParquetFolderDataset
+from tandem.datasets.paths import PathDataset, StagedFolderDataset
+
+__all__ = [
+    "AtomicJSONDataset",
+    "MovieLensDataset",
+    "ParquetFolderDataset",
+    "PathDataset",
+    "StagedFolderDataset",
+]

@@ -1,0 +1,132 @@
+"""Parquet folders that are swapped in whole, and read by Spark, by Arrow or by path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from kedro.io import AbstractDataset
+from kedro_datasets._typing import TablePreview
+
+from tandem.datasets.user_errors import DatasetUserError, user_errors
+from tandem.errors import UserError
+from tandem.sources.staging import staged_folder
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import DataFrame
+
+LoadAs = Literal["spark", "arrow", "path"]
+Compression = Literal["snappy", "zstd", "gzip", "none"]
+
+_PREVIEW_ROWS = 10
+
+
+class ParquetFolderDataset(AbstractDataset["DataFrame | pa.Table", "DataFrame | pa.Table | Path"]):
+    """A folder of Parquet files, saved from a Spark DataFrame or a pyarrow Table.
+
+    The files are written beside the folder, which is then swapped in: a write that fails or is interrupted leaves the
+    old folder as it was. (Spark's own overwrite deletes it first.) The number of files is the number of partitions of the
+    DataFrame, or one for a Table. Transcoded entries (``rows@spark``, ``rows@path``, ``rows@arrow``) share one folder.
+
+    Example::
+
+        train@spark:
+          type: tandem.datasets.ParquetFolderDataset
+          filepath: data/05_model_input/ncf/train.parquet
+        train@path:
+          type: tandem.datasets.ParquetFolderDataset
+          filepath: data/05_model_input/ncf/train.parquet
+          load_as: path
+    """
+
+    def __init__(
+        self,
+        filepath: str,
+        load_as: LoadAs = "spark",
+        compression: Compression = "snappy",
+        made_by: str | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """Describe the folder; nothing is read or started.
+
+        Args:
+            filepath: the folder.
+            load_as: what ``load`` returns: a Spark DataFrame, a pyarrow Table, or the absolute path.
+            compression: of the column chunks.
+            made_by: what to run when the folder is missing, for the error's text.
+            metadata: for kedro-viz.
+        """
+        _check_choice("load_as", load_as, get_args(LoadAs))
+        _check_choice("compression", compression, get_args(Compression))
+        self._filepath = Path(filepath)
+        self._load_as = load_as
+        self._compression = compression
+        self._made_by = made_by
+        self.metadata = metadata
+
+    def load(self) -> DataFrame | pa.Table | Path:
+        """The rows as a Spark DataFrame or a pyarrow Table, or the absolute path of the folder.
+
+        Raises:
+            DatasetUserError: the folder does not exist.
+        """
+        path = self._filepath.absolute()
+        if not path.is_dir():
+            raise DatasetUserError(f"{path} does not exist; make it first: {self._made_by or 'run the whole pipeline'}")
+        if self._load_as == "path":
+            return path
+        if self._load_as == "arrow":
+            import pyarrow.parquet as pq
+
+            return pq.read_table(path)
+        from pyspark.sql import SparkSession
+
+        return SparkSession.builder.getOrCreate().read.parquet(str(path))
+
+    def save(self, data: DataFrame | pa.Table) -> None:
+        """Write the rows beside the folder and swap them in.
+
+        Raises:
+            DatasetUserError: the place cannot be written.
+        """
+        import pyarrow as pa
+
+        with user_errors(), staged_folder(self._filepath.absolute()) as staging:
+            if isinstance(data, pa.Table):
+                self._write_table(data, staging)
+            else:
+                self._write_spark(data, staging)
+
+    def _write_table(self, data: pa.Table, folder: Path) -> None:
+        import pyarrow.parquet as pq
+
+        pq.write_table(data, folder / "part-00000.parquet", compression=self._compression)
+
+    def _write_spark(self, data: DataFrame, folder: Path) -> None:
+        writer = data.write.mode("append").option("compression", self._compression)
+        writer.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false").parquet(str(folder))
+        for checksum in folder.rglob(".*.crc"):
+            checksum.unlink()
+
+    def preview(self) -> TablePreview:
+        """The first rows, for kedro-viz: one batch of one file, and no Spark."""
+        import pyarrow.parquet as pq
+
+        files = sorted(self._filepath.glob("*.parquet"))
+        batches = pq.ParquetFile(files[0]).iter_batches(batch_size=_PREVIEW_ROWS) if files else iter(())
+        rows = next(batches, None)
+        columns = rows.to_pydict() if rows is not None else {}
+        data = [list(row) for row in zip(*columns.values(), strict=True)]
+        return TablePreview({"index": list(range(len(data))), "columns": list(columns), "data": data})
+
+    def _exists(self) -> bool:
+        return self._filepath.is_dir()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath), "load_as": self._load_as, "compression": self._compression}
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UserError(f"{name}: {value} is not known; choose one of {', '.join(choices)}")

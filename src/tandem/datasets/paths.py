@@ -1,0 +1,88 @@
+"""Datasets that hand a path to a node: a work folder, and a finished folder that is moved into place."""
+
+from pathlib import Path
+from typing import Any, NoReturn
+
+from kedro.io import AbstractDataset
+
+from tandem.datasets.user_errors import DatasetUserError, user_errors
+from tandem.sources.staging import move_into_place
+
+
+class PathDataset(AbstractDataset[NoReturn, Path]):
+    """A path that a node works in, such as the checkpoints of a training.
+
+    ``load`` returns the absolute path, with its parent folder made; the path itself need not exist.
+    """
+
+    def __init__(self, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        self._filepath = Path(filepath)
+        self.metadata = metadata
+
+    def load(self) -> Path:
+        """The absolute path.
+
+        Raises:
+            DatasetUserError: its parent folder cannot be made.
+        """
+        path = self._filepath.absolute()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DatasetUserError(
+                f"cannot write {path}: {error.strerror} ({path.parent}); make the place writable or choose another one"
+            ) from error
+        return path
+
+    def save(self, data: NoReturn) -> None:
+        """Always an error: nodes write to the path themselves."""
+        raise DatasetUserError(f"{self._filepath} is a path to work in and cannot be saved to; take it as an input")
+
+    def _exists(self) -> bool:
+        return self._filepath.exists()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath)}
+
+
+class StagedFolderDataset(AbstractDataset[Path, Path]):
+    """A folder of files made elsewhere, such as a trained model: saved by moving a finished folder into place.
+
+    ``save`` takes the path of the finished (staging) folder, which is then gone from there; what stood in place is
+    replaced as a whole or, on error, left as it was. ``load`` returns the absolute path.
+    """
+
+    def __init__(self, filepath: str, made_by: str | None = None, metadata: dict[str, Any] | None = None) -> None:
+        """Args: filepath: the folder; made_by: what to run when it is missing; metadata: for kedro-viz."""
+        self._filepath = Path(filepath)
+        self._made_by = made_by
+        self.metadata = metadata
+
+    def load(self) -> Path:
+        """The absolute path of the folder.
+
+        Raises:
+            DatasetUserError: it does not exist.
+        """
+        path = self._filepath.absolute()
+        if not path.is_dir():
+            raise DatasetUserError(f"{path} does not exist; make it first: {self._made_by or 'run the whole pipeline'}")
+        return path
+
+    def save(self, data: Path) -> None:
+        """Move the folder ``data`` into place.
+
+        Raises:
+            DatasetUserError: the place cannot be written.
+        """
+        staging = Path(data).absolute()
+        if not staging.is_dir():
+            raise NotADirectoryError(f"the staging folder {staging} for {self._filepath} does not exist")
+        with user_errors():
+            move_into_place(staging, self._filepath.absolute())
+
+    def _exists(self) -> bool:
+        return self._filepath.is_dir()
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath)}

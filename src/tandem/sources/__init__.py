@@ -1,0 +1,1 @@
+"""Reading and generating raw data. Knows Spark, not Kedro."""

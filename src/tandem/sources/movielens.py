@@ -1,0 +1,186 @@
+"""Reading MovieLens as published (ml-100k, ml-1m) into three Spark tables, checked line by line.
+
+Source: Harper and Konstan 2015, https://doi.org/10.1145/2827872, and the README of each archive.
+"""
+
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+
+from pyspark.sql import Column, DataFrame, Row, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+
+from tandem.errors import UserError
+from tandem.sources.movielens_files import REQUIRED_FILES, MovieLensKind, locate_movielens
+from tandem.sources.movielens_formats import (
+    ML_1M_ITEMS,
+    ML_1M_RATINGS,
+    ML_1M_USERS,
+    ML_100K_RATINGS,
+    ML_100K_USERS,
+    TableFormat,
+    ml_100k_items,
+)
+from tandem.sources.movielens_names import ML_100K_GENRES
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RawMovieLens:
+    """The three tables of a MovieLens publication.
+
+    Attributes:
+        ratings: user_id long, item_id long, rating double, timestamp long (seconds).
+        users: user_id long, gender string (F, M or null), age int, occupation string, zip_code string; one row a user.
+        items: item_id long, title string, year int or null, genres array of names (empty when none); one row an item.
+    """
+
+    ratings: DataFrame
+    users: DataFrame
+    items: DataFrame
+
+
+@dataclass(frozen=True)
+class _Table:
+    path: Path
+    format: TableFormat
+    lines: DataFrame  # one column, parts: array of text
+
+    def read(self) -> DataFrame:
+        return self.lines.select(*self.format.columns(self.format.texts(F.col("parts"))))
+
+
+def read_movielens(spark: SparkSession, path: Path, kind: MovieLensKind, work: Path | None = None) -> RawMovieLens:
+    """Read the files of ``kind`` below ``path`` (see :func:`locate_movielens`), checking every line in one Spark job.
+
+    Raises:
+        UserError: a missing, empty or truncated file, or a malformed line: named with file, row and column.
+    """
+    folder = locate_movielens(path, kind, work)
+    ratings, users, items = (folder / name for name in REQUIRED_FILES[kind])
+    _check_end(ratings, ML_100K_RATINGS if kind == "ml-100k" else ML_1M_RATINGS)
+    if kind == "ml-100k":
+        formats = (ML_100K_RATINGS, ML_100K_USERS, ml_100k_items(_read_genres(folder / "u.genre")))
+    else:
+        formats = (ML_1M_RATINGS, ML_1M_USERS, ML_1M_ITEMS)
+    tables = [
+        _Table(file, format_, _parts(_lines(spark, file), format_))
+        for file, format_ in zip((ratings, users, items), formats, strict=True)
+    ]
+    counts = _check(spark, tables)
+    _compare_with_info(folder / "u.info", counts[0])
+    return RawMovieLens(*(table.read() for table in tables))
+
+
+def _lines(spark: SparkSession, file: Path) -> DataFrame:
+    """The lines of a latin-1 file, blank ones too: one column, line."""
+    # Spark would take brackets and the like in a folder's name for a pattern.
+    literal = re.sub(r"([\\*?\[\]{}])", r"\\\1", str(file.absolute()))
+    # The text source keeps the bytes as they are, so decoding them afterwards is exact.
+    return spark.read.text(f"file://{literal}").select(
+        F.decode(F.col("value").cast("binary"), "ISO-8859-1").alias("line")
+    )
+
+
+def _parts(lines: DataFrame, format_: TableFormat) -> DataFrame:
+    """The lines split at every separator, without blank lines (the published u.genre ends with one)."""
+    filled = lines.where(F.trim("line") != "")
+    return filled.withColumn("parts", F.split("line", re.escape(format_.separator), -1)).drop("line")
+
+
+def _check(spark: SparkSession, tables: list[_Table]) -> list[int]:
+    """Count the rows of each table in one job; raise for the first malformed one."""
+    parts = F.col("parts")
+    summaries = [
+        table.lines.agg(
+            F.lit(index).alias("table"),
+            F.count(F.lit(1)).alias("rows"),
+            F.count(table.format.problem(parts)).alias("malformed"),
+            _distinct(table, parts).alias("keys"),
+        )
+        for index, table in enumerate(tables)
+    ]
+    found = sorted(reduce(DataFrame.unionAll, summaries).collect())
+    for table, summary in zip(tables, found, strict=True):
+        _raise_if_bad(spark, table, summary)
+    return [int(summary["rows"]) for summary in found]
+
+
+def _distinct(table: _Table, parts: Column) -> Column:
+    """How many keys differ. A set, as users and items fit into memory and a distinct aggregate costs two shuffles."""
+    if table.format.key is None:
+        return F.lit(None).cast("int")
+    return F.size(F.collect_set(table.format.texts(parts)[table.format.key].try_cast("long")))
+
+
+def _raise_if_bad(spark: SparkSession, table: _Table, summary: Row) -> None:
+    if summary["rows"] == 0:
+        raise UserError(f"{table.path} has no rows; copy it again from the published archive")
+    if summary["malformed"]:
+        more = f" ({summary['malformed']} such rows)" if summary["malformed"] > 1 else ""
+        row, problem = _first_problem(spark, table)
+        raise UserError(f"{table.path}, row {row}: {problem}{more}; mend or remove it")
+    if summary["keys"] is not None and summary["keys"] < summary["rows"]:
+        row, key = _first_repetition(spark, table)
+        raise UserError(f"{table.path}, row {row}: column {table.format.key}: {key} comes a second time; remove one")
+
+
+def _numbered(spark: SparkSession, table: _Table) -> DataFrame:
+    """The lines with their row in the file, from 1. Slow (one task), hence only to explain an error."""
+    # One partition keeps the order of the file's blocks, and there the id counts from 0 without gaps.
+    rows = _lines(spark, table.path).coalesce(1).withColumn("row", F.monotonically_increasing_id() + 1)
+    return _parts(rows, table.format)
+
+
+def _first_problem(spark: SparkSession, table: _Table) -> tuple[int, str]:
+    judged = _numbered(spark, table).select("row", table.format.problem(F.col("parts")).alias("problem"))
+    row = judged.where(F.col("problem").isNotNull()).orderBy("row").limit(1).collect()[0]
+    return int(row["row"]), str(row["problem"])
+
+
+def _first_repetition(spark: SparkSession, table: _Table) -> tuple[int, int]:
+    keys = table.format.texts(F.col("parts"))
+    keyed = _numbered(spark, table).select("row", keys[str(table.format.key)].try_cast("long").alias("key"))
+    rows = keyed.groupBy("key").agg(F.sort_array(F.collect_list("row")).alias("rows")).where(F.size("rows") > 1)
+    row = rows.select(F.get("rows", F.lit(1)).alias("second"), "key").orderBy("second").limit(1).collect()[0]
+    return int(row["second"]), int(row["key"])
+
+
+def _read_genres(file: Path) -> Sequence[str]:
+    """The names in u.genre (``name|index``), in the order of the flags of u.item."""
+    if not file.is_file():
+        return ML_100K_GENRES
+    names: list[str] = []
+    for row, line in enumerate(file.read_text(encoding="latin-1").splitlines(), start=1):
+        if not line.strip():
+            continue
+        name, _, index = line.rpartition("|")
+        if not name or index.strip() != str(len(names)):
+            raise UserError(f"{file}, row {row}: expected name|{len(names)}, found '{line}'; copy the file again")
+        names.append(name)
+    return names
+
+
+def _check_end(file: Path, format_: TableFormat) -> None:
+    """A copy that broke off inside its last number still has four fields: only the missing end of line tells."""
+    with file.open("rb") as stream:
+        stream.seek(max(0, file.stat().st_size - 4096))
+        lines = stream.read().decode("latin-1").splitlines(keepends=True)
+    if len(lines) < 2 or lines[-1].endswith(("\n", "\r")):
+        return
+    before, last = (line.strip().split(format_.separator)[-1] for line in lines[-2:])
+    if len(last) < len(before):
+        raise UserError(f"{file} is truncated: its last row ends within '{lines[-1]}'; copy the file again")
+
+
+def _compare_with_info(file: Path, ratings: int) -> None:
+    """Warn when u.info promises more ratings than there are: the file may have lost its end."""
+    if not file.is_file():
+        return
+    promised = re.search(r"(\d+) ratings", file.read_text(encoding="latin-1"))
+    if promised and int(promised[1]) > ratings:
+        logger.warning("%s promises %s ratings, but only %d were found beside it", file, promised[1], ratings)
