@@ -94,6 +94,7 @@ class NCFParameters(Parameters):
     validation_fraction: Rate = Field(0.1, description="of the training positives, for early stopping; 0: none")
     validation_users: int = Field(2_000, ge=1, description="at most so many users are ranked for between epochs")
     early_stopping: EarlyStoppingParameters | None = EarlyStoppingParameters()
+    refit: bool = Field(False, description="train anew on all rows for the best number of epochs of early stopping")
     resume: bool = False
 
     # Lists and report.
@@ -104,11 +105,13 @@ class NCFParameters(Parameters):
     @model_validator(mode="after")
     def _consistent(self) -> "NCFParameters":
         if self.loss == "sampled_softmax" and self.negatives == "stored":
-            raise ValueError("loss: sampled_softmax needs negatives: fresh (a softmax is over one positive's own draws)")
+            raise ValueError("loss: sampled_softmax needs negatives: fresh (it compares a positive with its own draws)")
         if self.negatives == "stored" and self.negatives_per_positive == 0:
             raise ValueError("negatives: stored needs negatives_per_positive of at least 1")
         if self.early_stopping is not None and self.validation_fraction == 0.0:
             raise ValueError("early_stopping needs validation_fraction above 0 (or early_stopping: null)")
+        if self.refit and self.early_stopping is None:
+            raise ValueError("refit needs early_stopping, which finds the number of epochs")
         return self
 
 

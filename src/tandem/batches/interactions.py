@@ -12,7 +12,7 @@ from torch import Tensor
 IdArray = npt.NDArray[np.int32]
 # Above this many (user, item) cells, membership is looked up in sorted keys instead of one byte a cell.
 MAX_CELLS = 1 << 28
-REDRAWS = 4
+REDRAWS = 16
 
 
 class Batch(NamedTuple):

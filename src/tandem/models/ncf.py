@@ -44,6 +44,15 @@ class SideSizes(BaseModel):
     numeric: tuple[str, ...] = ()
 
 
+class Calibration(BaseModel):
+    """Platt scaling (Platt 1999) of logits, fitted on held-out training rows; the identity where nothing was fitted."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    scale: float = 1.0
+    offset: float = 0.0
+
+
 class NeuMFConfig(BaseModel):
     """Everything needed to build a NeuMF of the right shape; stored beside its weights."""
 
@@ -54,6 +63,7 @@ class NeuMFConfig(BaseModel):
     users: SideSizes
     items: SideSizes
     feature_spec_fingerprint: str = ""
+    calibration: Calibration = Calibration()
 
 
 @dataclass(frozen=True)
@@ -177,6 +187,10 @@ class NeuMF(nn.Module):
             user_rows = user_rows.unsqueeze(1)
         return self._join(user_rows, item_rows)
 
+    def probability(self, logits: Tensor) -> Tensor:
+        """Calibrated probabilities: ``sigmoid(scale * logit + offset)`` with what was fitted on held-out rows."""
+        return torch.sigmoid(self.config.calibration.scale * logits + self.config.calibration.offset)
+
     @torch.no_grad()
     def score_all(self, users: Tensor, item_rows: Tensor | None = None, *, max_cells: int = 4_000_000) -> Tensor:
         """Logits [B, I] of every item (id 0 included) for each user, in blocks of bounded memory.
@@ -215,11 +229,12 @@ def trainable_parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]
     return iter(sorted(model.named_parameters(), key=lambda pair: pair[0]))
 
 
-def save_ncf(model: NeuMF, folder: Path) -> None:
-    """Write ``model.safetensors`` and ``config.json`` into an existing folder."""
+def save_ncf(model: NeuMF, folder: Path, *, calibration: Calibration | None = None) -> None:
+    """Write ``model.safetensors`` and ``config.json``, with the calibration given, into an existing folder."""
     state = {name: tensor.detach().clone().contiguous() for name, tensor in model.state_dict().items()}
     save_file(state, folder / "model.safetensors")
-    (folder / "config.json").write_text(json.dumps(model.config.model_dump(mode="json"), indent=2) + "\n")
+    config = model.config.model_copy(update={} if calibration is None else {"calibration": calibration})
+    (folder / "config.json").write_text(json.dumps(config.model_dump(mode="json"), indent=2) + "\n")
 
 
 def load_ncf(folder: Path) -> NeuMF:

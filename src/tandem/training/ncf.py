@@ -4,9 +4,10 @@ import math
 import time
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -15,14 +16,15 @@ from tandem.batches.interactions import Batch, epoch_generator
 from tandem.batches.shards import StepPlan
 from tandem.distributed.collectives import Communicator
 from tandem.errors import UserError
-from tandem.models.ncf import NeuMF, NeuMFConfig, save_ncf
+from tandem.models.ncf import Calibration, NeuMF, NeuMFConfig, save_ncf
 from tandem.parameters import NCFParameters
+from tandem.training.calibration import fit_calibration
 from tandem.training.checkpoints import Checkpoint, load_checkpoint, remove_checkpoint, save_checkpoint
 from tandem.training.flat_parameters import FlatParameters
 from tandem.training.history import Record, write_history, write_tensorboard
 from tandem.training.jobs import NCFJob
 from tandem.training.ncf_data import NCFData, load_ncf_data, side_sizes, side_tables
-from tandem.training.ncf_validation import validate_ncf
+from tandem.training.ncf_validation import logits_of, validate_ncf
 from tandem.training.schedules import learning_rate
 
 Emit = Callable[[dict[str, Any]], None]
@@ -31,15 +33,35 @@ PROGRESS_SECONDS = 0.25
 FREE_ON_RESUME = {"resume", "top_n", "recommend_users", "baselines"}
 
 
+Phase = Literal["search", "refit"]
+
+
 @dataclass
 class TrainingState:
-    """What a checkpoint must hold beside the weights and the optimizer's moments."""
+    """What a checkpoint must hold beside the weights and the optimizer's moments.
 
+    search trains on all but the held-out rows and finds the best epoch; refit, where asked for, trains a new model on
+    all rows for as many epochs.
+    """
+
+    phase: Phase = "search"
     epoch: int = 0
-    history: list[Record] = field(default_factory=list)
     best_epoch: int = 0
     best_value: float | None = None
+    history: list[Record] = field(default_factory=list)
+    calibration: Calibration = field(default_factory=Calibration)
     best_weights: Tensor | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the tensor."""
+        values = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "best_weights"}
+        return values | {"calibration": self.calibration.model_dump()}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any], best_weights: Tensor | None) -> "TrainingState":
+        """The inverse of ``to_json``."""
+        calibration = Calibration.model_validate(values["calibration"])
+        return cls(**(values | {"calibration": calibration}), best_weights=best_weights)
 
 
 class NCFTrainer:
@@ -50,16 +72,8 @@ class NCFTrainer:
         self.parameters = job.parameters
         self.communicator = communicator
         self.emit = emit
-        self.data: NCFData = load_ncf_data(job, communicator.rank, communicator.size)
-        self.plan = self._plan_steps()
-        self.model = build_ncf(job)
-        self.flat = FlatParameters(self.model)
-        communicator.broadcast_(self.flat.vector.data, 0)
-        kind = torch.optim.AdamW if self.parameters.decoupled_weight_decay else torch.optim.Adam
-        self.optimizer = kind(
-            [self.flat.vector], lr=self.parameters.learning_rate, weight_decay=self.parameters.weight_decay, fused=True
-        )
         self.state = TrainingState()
+        self._begin("search")
 
     def fit(self) -> None:
         """Train to the last epoch, or until early stopping; ends with the best weights, and the same on all ranks.
@@ -67,26 +81,61 @@ class NCFTrainer:
         Raises UserError where the loss is no longer finite.
         """
         self._start()
-        while self.state.epoch < self.parameters.epochs and not self._should_stop():
+        if self.state.phase == "search":
+            self._train_until(self.parameters.epochs)
+            if self.state.best_weights is not None:
+                self.flat.load(self.state.best_weights)
+            self.state.calibration = self._calibrate()
+            if self.parameters.refit:
+                self._begin("refit")
+        if self.state.phase == "refit":
+            self._train_until(self.state.best_epoch)
+        self._check_equal_weights()
+
+    def _begin(self, phase: Phase) -> None:
+        """Data and a new model for a phase."""
+        hold_out = phase == "search" and self.parameters.early_stopping is not None
+        rank, size = self.communicator.rank, self.communicator.size
+        self.data: NCFData = load_ncf_data(self.job, rank, size, hold_out=hold_out)
+        self.plan = self._plan_steps()
+        self.model = build_ncf(self.job)
+        self.flat = FlatParameters(self.model)
+        self.communicator.broadcast_(self.flat.vector.data, 0)
+        kind = torch.optim.AdamW if self.parameters.decoupled_weight_decay else torch.optim.Adam
+        self.optimizer = kind(
+            [self.flat.vector], lr=self.parameters.learning_rate, weight_decay=self.parameters.weight_decay, fused=True
+        )
+        self.state.phase, self.state.epoch, self.state.best_weights = phase, 0, None
+
+    def _train_until(self, epochs: int) -> None:
+        while self.state.epoch < epochs and not self._should_stop():
             record = self._train_epoch(self.state.epoch)
             self.state.epoch += 1
             record |= self._validate()
-            self.state.history.append(record)
+            self.state.history.append(record | {"epoch": len(self.state.history) + 1})
             self._save_checkpoint()
             if self.communicator.rank == 0:
-                self.emit({"event": "epoch", "epochs": self.parameters.epochs, **record})
-        if self.state.best_weights is not None:
-            self.flat.load(self.state.best_weights)
+                self.emit({"event": "epoch", "phase": self.state.phase, "epochs": epochs, **record})
+
+    def _check_equal_weights(self) -> None:
         checksum = zlib.crc32(self.flat.copy().numpy().tobytes())
         if not self.communicator.same_on_all_ranks(checksum):
             raise RuntimeError("the ranks ended with different weights")
+
+    def _calibrate(self) -> Calibration:
+        """On held-out rows; without any, on training rows if the model was trained on another share of negatives."""
+        rows = self.data.validation.rows if self.data.validation is not None else self.data.stored
+        if self.data.validation is None and self.parameters.negatives == "stored":
+            return Calibration()
+        self.model.eval()
+        return fit_calibration(logits_of(self.model, rows), rows.labels.astype(np.float64), self.communicator)
 
     def save(self) -> None:
         """Rank 0 writes ``model/``, ``history.json`` and ``tensorboard/`` into the staging folder."""
         if self.communicator.rank == 0:
             folder = self.job.staging / "model"
             folder.mkdir(parents=True, exist_ok=True)
-            save_ncf(self.model, folder)
+            save_ncf(self.model, folder, calibration=self.state.calibration)
             write_history(self.state.history, self.job.staging / "history.json")
             write_tensorboard(self.state.history, self.job.staging / "tensorboard")
         self.communicator.barrier()
@@ -156,7 +205,8 @@ class NCFTrainer:
             {
                 "event": "progress",
                 "epoch": epoch + 1,
-                "epochs": self.parameters.epochs,
+                "epochs": self.parameters.epochs if self.state.phase == "search" else self.state.best_epoch,
+                "phase": self.state.phase,
                 "step": step + 1,
                 "steps": self.plan.steps,
                 "loss": loss,
@@ -167,6 +217,7 @@ class NCFTrainer:
     def _validate(self) -> Record:
         stopping = self.parameters.early_stopping
         if stopping is None or self.data.validation is None:
+            self.state.best_epoch = max(self.state.best_epoch, self.state.epoch)
             return {}
         metrics = validate_ncf(self.model, self.data.validation, self.communicator)
         if stopping.metric not in metrics:
@@ -179,6 +230,8 @@ class NCFTrainer:
 
     def _should_stop(self) -> bool:
         stopping = self.parameters.early_stopping
+        if self.state.phase == "refit":
+            return False
         return stopping is not None and self.state.epoch - self.state.best_epoch >= stopping.patience
 
     def _identity(self) -> dict[str, Any]:
@@ -203,21 +256,17 @@ class NCFTrainer:
         }
         if self.state.best_weights is not None:
             tensors["best_weights"] = self.state.best_weights
-        state = {
-            "epoch": self.state.epoch,
-            "history": self.state.history,
-            "best_epoch": self.state.best_epoch,
-            "best_value": self.state.best_value,
-        }
-        save_checkpoint(Checkpoint(tensors, state, identity), self.job.checkpoints)
+        save_checkpoint(Checkpoint(tensors, self.state.to_json(), identity), self.job.checkpoints)
 
     def _resume(self) -> None:
         """Every rank reads the checkpoint, which therefore must be on storage that all of them see."""
         checkpoint = load_checkpoint(self.job.checkpoints, self._identity())
         tensors = checkpoint.tensors
+        if checkpoint.state["phase"] != self.state.phase:
+            self._begin(checkpoint.state["phase"])
         self.flat.load(tensors["weights"])
         self.optimizer.state[self.flat.vector] = {name: tensors[name] for name in ("step", "exp_avg", "exp_avg_sq")}
-        self.state = TrainingState(**checkpoint.state, best_weights=tensors.get("best_weights"))
+        self.state = TrainingState.from_json(checkpoint.state, tensors.get("best_weights"))
 
 
 def build_ncf(job: NCFJob) -> NeuMF:

@@ -20,15 +20,29 @@ COLUMNS = ("user", "item", "label", "validation")
 
 
 @dataclass(frozen=True)
-class ValidationRows:
-    """What this rank validates.
-
-    pairs, labels: its share of the held-out rows, with the negatives among them. users: int64 [n], its share of the
-    users to rank for; seen and relevant: their training and held-out positives, [n, num_items].
-    """
+class LabelledPairs:
+    """(user, item) pairs with labels, float32 [rows]."""
 
     pairs: Pairs
     labels: npt.NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def where(self, mask: npt.NDArray[np.bool_]) -> "LabelledPairs":
+        """The rows of a mask [rows]."""
+        return LabelledPairs(Pairs(self.pairs.users[mask], self.pairs.items[mask]), self.labels[mask])
+
+
+@dataclass(frozen=True)
+class ValidationRows:
+    """What this rank validates.
+
+    rows: its share of the held-out rows, with the negatives among them. users: int64 [n], its share of the users to
+    rank for; seen and relevant: their training and held-out positives, [n, num_items].
+    """
+
+    rows: LabelledPairs
     users: npt.NDArray[np.int64]
     seen: sparse.csr_matrix
     relevant: sparse.csr_matrix
@@ -36,33 +50,40 @@ class ValidationRows:
 
 @dataclass(frozen=True)
 class NCFData:
-    """training: this rank's rows; shard_rows: rows of every rank; fingerprint: of the rank's data, for checkpoints."""
+    """What a rank trains on.
+
+    training: its rows, each of ``pairs_per_row`` (user, item) pairs; stored: its stored rows behind them; validation:
+    what is held out of them, if anything; fingerprint: changes with any of the rank's rows, for checkpoints.
+    """
 
     training: Rows
     pairs_per_row: int
+    stored: LabelledPairs
     validation: ValidationRows | None
     fingerprint: int
 
 
-def load_ncf_data(job: NCFJob, rank: int, size: int) -> NCFData:
-    """Read this rank's rows of the training Parquet.
+def load_ncf_data(job: NCFJob, rank: int, size: int, *, hold_out: bool) -> NCFData:
+    """Read this rank's rows of the training Parquet; hold_out: leave the validation rows out of the training.
 
     Raises UserError where there are no rows to train on.
     """
     columns = read_columns(job.train, COLUMNS, rank, size)
-    labels = columns["label"].astype(np.float32)
     pairs = Pairs(columns["user"].astype(np.int32), columns["item"].astype(np.int32))
-    held_out = columns["validation"].astype(bool)
-    if job.parameters.early_stopping is None:
-        held_out[:] = False
-    training = _training_rows(job, _take(pairs, ~held_out), labels[~held_out])
+    rows = LabelledPairs(pairs, columns["label"].astype(np.float32))
+    validation = columns["validation"].astype(bool)
+    stored = rows.where(~validation) if hold_out else rows
+    training = _training_rows(job, stored, hold_out=hold_out)
     if len(training) == 0:
         raise UserError(f"rank {rank} of {size} has no training rows in {job.train}: use fewer ranks, or more data")
-    validation = None
-    if job.parameters.early_stopping is not None:
-        validation = _validation_rows(job, _take(pairs, held_out), labels[held_out], rank, size)
     pairs_per_row = 1 + job.parameters.fresh_negatives if job.parameters.negatives == "fresh" else 1
-    return NCFData(training, pairs_per_row, validation, _fingerprint(pairs, labels, held_out))
+    return NCFData(
+        training,
+        pairs_per_row,
+        stored,
+        _validation_rows(job, rows.where(validation), rank, size) if hold_out else None,
+        _fingerprint(rows, validation),
+    )
 
 
 def side_sizes(job: NCFJob) -> tuple[SideSizes, SideSizes]:
@@ -102,37 +123,32 @@ def _bag(column: pa.ChunkedArray, ids: npt.NDArray[np.int64], num_ids: int, size
     return np.asarray(bag / np.maximum(bag.sum(1, keepdims=True), 1.0), np.float32)
 
 
-def _take(pairs: Pairs, mask: npt.NDArray[np.bool_]) -> Pairs:
-    return Pairs(pairs.users[mask], pairs.items[mask])
-
-
-def _training_rows(job: NCFJob, pairs: Pairs, labels: npt.NDArray[np.float32]) -> Rows:
+def _training_rows(job: NCFJob, stored: LabelledPairs, *, hold_out: bool) -> Rows:
     parameters = job.parameters
     if parameters.negatives == "stored":
-        return StoredRows(pairs, labels, parameters.unknown_rate)
-    positives = _take(pairs, labels > 0)
-    everyone = _all_training_positives(job)
-    membership = Membership(everyone, job.num_users, job.num_items)
-    known = _take(positives, (positives.users > 0) & (positives.items > 0))
+        return StoredRows(stored.pairs, stored.labels, parameters.unknown_rate)
+    known = (stored.labels > 0) & (stored.pairs.users > 0) & (stored.pairs.items > 0)
+    membership = Membership(_positives(job, validation=None if not hold_out else False), job.num_users, job.num_items)
     return FreshNegatives(
-        known, parameters.fresh_negatives, job.num_items, membership.contains, parameters.unknown_rate
+        stored.where(known).pairs,
+        parameters.fresh_negatives,
+        job.num_items,
+        membership.contains,
+        parameters.unknown_rate,
     )
 
 
-def _all_training_positives(job: NCFJob, *, held_out: bool = False) -> Pairs:
-    """Positives of all ranks: those trained on, or those held out."""
+def _positives(job: NCFJob, *, validation: bool | None) -> Pairs:
+    """Training positives of all ranks: those held out, those that are not, or (None) both."""
     columns = read_columns(job.train, COLUMNS)
-    validation = columns["validation"].astype(bool)
-    if job.parameters.early_stopping is None:
-        validation[:] = False
-    wanted = columns["label"].astype(bool) & (validation == held_out)
-    return _take(Pairs(columns["user"].astype(np.int32), columns["item"].astype(np.int32)), wanted)
+    wanted = columns["label"].astype(bool)
+    if validation is not None:
+        wanted &= columns["validation"].astype(bool) == validation
+    return Pairs(columns["user"].astype(np.int32)[wanted], columns["item"].astype(np.int32)[wanted])
 
 
-def _validation_rows(
-    job: NCFJob, pairs: Pairs, labels: npt.NDArray[np.float32], rank: int, size: int
-) -> ValidationRows:
-    held_out = _all_training_positives(job, held_out=True)
+def _validation_rows(job: NCFJob, rows: LabelledPairs, rank: int, size: int) -> ValidationRows:
+    held_out = _positives(job, validation=True)
     if not len(held_out):
         raise UserError(
             "early stopping has no rows to validate on: raise ncf.validation_fraction, "
@@ -141,8 +157,8 @@ def _validation_rows(
     everyone = np.unique(held_out.users)
     drawn = np.random.default_rng([job.seed, 1]).permutation(everyone)[: job.parameters.validation_users]
     users = np.sort(drawn)[rank::size].astype(np.int64)
-    seen = _matrix(_all_training_positives(job), job)
-    return ValidationRows(pairs, labels, users, seen[users], _matrix(held_out, job)[users])
+    seen = _matrix(_positives(job, validation=False), job)
+    return ValidationRows(rows, users, seen[users], _matrix(held_out, job)[users])
 
 
 def _matrix(pairs: Pairs, job: NCFJob) -> sparse.csr_matrix:
@@ -150,8 +166,9 @@ def _matrix(pairs: Pairs, job: NCFJob) -> sparse.csr_matrix:
     return sparse.csr_matrix((ones, (pairs.users, pairs.items)), shape=(job.num_users, job.num_items))
 
 
-def _fingerprint(pairs: Pairs, labels: npt.NDArray[np.float32], held_out: npt.NDArray[np.bool_]) -> int:
+def _fingerprint(rows: LabelledPairs, validation: npt.NDArray[np.bool_]) -> int:
     """A sum over rows that changes with any of them, and not with their order."""
-    keys = pairs.users.astype(np.uint64) << np.uint64(32) | pairs.items.astype(np.uint64)
-    keys = keys * np.uint64(0x9E3779B97F4A7C15) + labels.astype(np.uint64) * np.uint64(2) + held_out.astype(np.uint64)
+    keys = rows.pairs.users.astype(np.uint64) << np.uint64(32) | rows.pairs.items.astype(np.uint64)
+    flags = rows.labels.astype(np.uint64) * np.uint64(2) + validation.astype(np.uint64)
+    keys = keys * np.uint64(0x9E3779B97F4A7C15) + flags
     return int((keys ^ (keys >> np.uint64(29))).sum(dtype=np.uint64))

@@ -1,13 +1,16 @@
 """Validation of NCF between epochs: held-out rows scored, and held-out positives ranked among all unseen items."""
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from tandem.distributed.collectives import Communicator
 from tandem.evaluation.lists import Lists, Pairs, top_k
 from tandem.evaluation.ranking import ranking_sums
 from tandem.models.ncf import NeuMF
-from tandem.training.ncf_data import ValidationRows
+from tandem.training.ncf_data import LabelledPairs, ValidationRows
+
+Floats = npt.NDArray[np.float64]
 
 K = 10
 USERS_AT_ONCE = 256
@@ -20,7 +23,7 @@ def validate_ncf(model: NeuMF, rows: ValidationRows, communicator: Communicator)
     Returns ``log_loss`` (where negatives are held out too), ``ndcg@10`` and ``recall@10``.
     """
     model.eval()
-    sums = _ranking_sums(model, rows) | _log_loss_sums(model, rows)
+    sums = _ranking_sums(model, rows) | _log_loss_sums(logits_of(model, rows.rows), rows.rows)
     model.train()
     totals = communicator.allreduce_scalars(sums)
     metrics = {}
@@ -45,15 +48,22 @@ def _ranking_sums(model: NeuMF, rows: ValidationRows) -> dict[str, float]:
     return {"users": sums.users, "ndcg": float(ndcg), "recall": float(recall)}
 
 
-def _log_loss_sums(model: NeuMF, rows: ValidationRows, block: int = 65_536) -> dict[str, float]:
-    total = 0.0
-    for start in range(0, len(rows.labels), block):
+@torch.no_grad()
+def logits_of(model: NeuMF, rows: LabelledPairs, block: int = 65_536) -> Floats:
+    """Logits of pairs, float64 [rows], a block at a time; the model is expected in evaluation mode."""
+    logits = np.empty(len(rows), np.float64)
+    for start in range(0, len(rows), block):
         part = slice(start, start + block)
-        logits = model(torch.from_numpy(rows.pairs.users[part]), torch.from_numpy(rows.pairs.items[part]))
-        labels = torch.from_numpy(rows.labels[part])
-        total += float(torch.nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="sum"))
+        users, items = torch.from_numpy(rows.pairs.users[part]), torch.from_numpy(rows.pairs.items[part])
+        logits[part] = model(users, items).numpy()
+    return logits
+
+
+def _log_loss_sums(logits: Floats, rows: LabelledPairs) -> dict[str, float]:
+    """log(1 + exp(-z)) for positives, log(1 + exp(z)) for negatives."""
+    losses = np.logaddexp(0.0, np.where(rows.labels > 0, -logits, logits))
     return {
-        "log_loss": total,
-        "rows": float(len(rows.labels)),
+        "log_loss": float(losses.sum()),
+        "rows": float(len(rows)),
         "negatives": float(np.count_nonzero(rows.labels == 0)),
     }

@@ -1,0 +1,155 @@
+"""The ``tandem`` command, and what replaces ``kedro run``: here, and only here, an error becomes one line."""
+
+import contextlib
+import logging.config
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal, cast
+
+os.environ.setdefault("DO_NOT_TRACK", "1")
+
+import click
+from kedro.framework.cli.project import run as kedro_run
+from kedro.framework.project import configure_project
+from kedro.framework.startup import bootstrap_project
+from kedro.io import DatasetError
+from kedro.utils import is_kedro_project
+from kedro.validation import ParameterValidationError
+
+from tandem.errors import UserError
+
+INTERRUPTED = 130
+RUN_AS_KEDRO_DOES: Callable[..., Any] = cast(Callable[..., Any], kedro_run.callback)
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(asctime)s %(message)s", "datefmt": "%H:%M:%S"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "loggers": {"tandem": {"level": "INFO"}, "py4j": {"level": "ERROR"}},
+    "root": {"level": "WARNING", "handlers": ["console"]},
+}
+
+
+def quiet_logging() -> None:
+    """Our own lines and everybody's warnings, unless the user has configured Kedro's logging himself."""
+    if "KEDRO_LOGGING_CONFIG" not in os.environ:
+        for logger in logging.Logger.manager.loggerDict.values():
+            if isinstance(logger, logging.Logger):
+                logger.handlers.clear()
+        logging.getLogger("kedro").setLevel(logging.WARNING)
+        logging.config.dictConfig(LOGGING)
+
+
+@contextlib.contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn what the user can mend into one line and a non-zero exit; everything else keeps its traceback."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("Interrupted: earlier outputs are as they were.", err=True)
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        line = user_line(error)
+        if line is None:
+            raise
+        raise click.ClickException(line) from None
+
+
+def user_line(error: BaseException) -> str | None:
+    """The line for the user, or None where the error is a fault of ours."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, UserError):
+            return _one_line(str(cause))
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, ParameterValidationError):
+        return _one_line(str(error))
+    if isinstance(error, DatasetError):
+        return _one_line(str(error))
+    if isinstance(error, ValueError) and "pipeline" in str(error).lower():
+        return _one_line(str(error))  # Kedro's own: no such pipeline, tag or node
+    return None
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _run(**options: Any) -> Any:
+    quiet_logging()
+    with one_line_errors():
+        return RUN_AS_KEDRO_DOES(**options)
+
+
+run = click.Command("run", params=kedro_run.params, callback=_run, help="Run pipelines, or a part of them by tags.")
+
+
+@click.group(name="tandem", context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Recommender workflows from raw logs to ranked lists."""
+
+
+cli.add_command(run)
+
+
+@cli.group()
+def generate() -> None:
+    """Write generated data as files, in the form of the published ones."""
+
+
+@generate.command()
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write.")
+@click.option("--users", default=1_000, show_default=True, type=click.IntRange(min=2))
+@click.option("--items", default=1_700, show_default=True, type=click.IntRange(min=2))
+@click.option("--ratings", default=100_000, show_default=True, type=click.IntRange(min=2))
+@click.option("--seed", default=42, show_default=True)
+def movielens(out: Path, users: int, items: int, ratings: int, seed: int) -> None:
+    """MovieLens in the format of ml-100k; run on it with --params movielens=ml-100k,movielens_path=DIR."""
+    with one_line_errors():
+        from tandem.sources.synthetic_movielens import write_synthetic_movielens
+
+        write_synthetic_movielens(out, users=users, items=items, ratings=ratings, seed=seed)
+        click.echo(f"{ratings:,} ratings of {users:,} users and {items:,} items in {out}")
+
+
+@cli.group()
+def download() -> None:
+    """Fetch published data, checked by checksum."""
+
+
+@download.command("movielens")
+@click.argument("kind", type=click.Choice(["ml-100k", "ml-1m"]))
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the zip.")
+@click.option("--url", help="Another place to fetch the same file from.")
+def download_movielens_command(kind: Literal["ml-100k", "ml-1m"], out: Path, url: str | None) -> None:
+    """The published zip of MovieLens; run on it with --params movielens=KIND,movielens_path=FILE."""
+    with one_line_errors():
+        from tandem.sources.movielens_files import download_movielens
+
+        click.echo(download_movielens(kind, out, url=url))
+
+
+@cli.command()
+def doctor() -> None:
+    """Say what is installed, built against what and bound how; non-zero when something does not fit."""
+    with one_line_errors():
+        from tandem.distributed.doctor import report, run_checks
+
+        checks = run_checks()
+        click.echo(report(checks))
+        if not all(check.ok for check in checks):
+            sys.exit(1)
+
+
+def main() -> None:
+    """Entry point of the ``tandem`` command, in a project folder or from an installed wheel."""
+    if sys.platform != "linux":
+        sys.exit("tandem runs on Linux only: placement of ranks and shared memory are Linux's own")
+    if is_kedro_project(Path.cwd()):
+        bootstrap_project(Path.cwd())
+    else:
+        configure_project("tandem")
+    cli()

@@ -1,0 +1,1 @@
+"""The pipelines: wiring, and nodes that adapt the library to the catalog."""

@@ -1,0 +1,5 @@
+"""Scores, ranked lists and the report of the trained models."""
+
+from tandem.pipelines.inference.pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]

@@ -1,0 +1,94 @@
+"""Nodes of NCF's training: jobs for the ranks, and the baselines."""
+
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tandem.distributed.launcher import launch
+from tandem.evaluation.baselines import evaluate_baselines
+from tandem.evaluation.lists import Candidates, Pairs
+from tandem.features.spec import BagFeature, FeatureSpec, MinMaxFeature, VocabularyFeature
+from tandem.parameters import DistributedParameters, NCFParameters
+from tandem.training.jobs import NCFJob
+from tandem.training.progress import TrainingProgress
+
+
+def train_ncf(
+    train: Path,
+    user_table: Path,
+    item_table: Path,
+    spec: dict[str, Any],
+    checkpoints: Path,
+    work: Path,
+    parameters: NCFParameters,
+    distributed: DistributedParameters,
+    seed: int,
+) -> tuple[Path, list[dict[str, Any]], list[dict[str, Any]], Path]:
+    """Train on ranks of their own; returns the staged model, the history, the binding table, the event files."""
+    staging = work / "staging"
+    shutil.rmtree(staging, ignore_errors=True)
+    job = ncf_job(FeatureSpec.from_json(spec), parameters, seed, train, user_table, item_table, staging, checkpoints)
+    with TrainingProgress("NCF") as progress:
+        result = launch(
+            "tandem.training.ncf_rank",
+            job,
+            parameters=distributed,
+            framework="torch",
+            work_dir=work,
+            on_event=progress,
+        )
+    history = json.loads((staging / "history.json").read_text())
+    return staging / "model", history, result.ranks, staging / "tensorboard"
+
+
+def ncf_job(
+    spec: FeatureSpec,
+    parameters: NCFParameters,
+    seed: int,
+    train: Path,
+    user_table: Path,
+    item_table: Path,
+    staging: Path,
+    checkpoints: Path,
+) -> NCFJob:
+    """The job that the ranks get."""
+    users, items = spec.side_features("user"), spec.side_features("item")
+    return NCFJob(
+        parameters=parameters,
+        seed=seed,
+        train=train.resolve(),
+        user_features=user_table.resolve(),
+        item_features=item_table.resolve(),
+        user_categorical={f.name: f.size for f in users if isinstance(f, VocabularyFeature)},
+        user_numeric=tuple(f.name for f in users if isinstance(f, MinMaxFeature)),
+        item_bags={f.name: f.size for f in items if isinstance(f, BagFeature)},
+        num_users=spec.num_users + 1,
+        num_items=spec.num_items + 1,
+        feature_spec_fingerprint=spec.fingerprint,
+        staging=staging.resolve(),
+        checkpoints=checkpoints.resolve(),
+    )
+
+
+def evaluate_ncf_baselines(
+    interactions: pa.Table, candidates: pa.Table, parameters: NCFParameters, seed: int
+) -> dict[str, Any]:
+    """Metrics, settings and seconds of each baseline, fitted on the training rows and ranked on the test rows."""
+    is_test = np.asarray(interactions.column("split").to_pandas() == "test")
+    users, items = interactions.column("user_id").to_numpy(), interactions.column("item_id").to_numpy()
+    asked = None
+    if candidates.num_rows:
+        asked = Candidates(*(candidates.column(name).to_numpy() for name in ("user_id", "item_id", "label")))
+    results = evaluate_baselines(
+        Pairs(users[~is_test], items[~is_test]),
+        Pairs(users[is_test], items[is_test]),
+        asked,
+        parameters.baselines,
+        seed=seed,
+    )
+    return {name: asdict(result) for name, result in results.items()}

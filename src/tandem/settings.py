@@ -1,0 +1,16 @@
+"""Kedro's settings."""
+
+from kedro.config import OmegaConfigLoader
+
+from tandem.hooks import KnownParametersHook, LazySparkHook, NodeTimesHook
+
+HOOKS = (KnownParametersHook(), LazySparkHook(), NodeTimesHook())
+
+CONFIG_LOADER_CLASS = OmegaConfigLoader
+# Giving this replaces the default as a whole. "soft": an environment changes single keys of a block, not all of it.
+CONFIG_LOADER_ARGS = {
+    "base_env": "base",
+    "default_run_env": "local",
+    "merge_strategy": {"parameters": "soft"},
+    "config_patterns": {"spark": ["spark*", "spark*/**"]},
+}

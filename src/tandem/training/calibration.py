@@ -1,0 +1,57 @@
+"""Platt scaling over the ranks: logits to probabilities that hold on rows with the stored share of negatives."""
+
+import numpy as np
+import numpy.typing as npt
+
+from tandem.distributed.collectives import Communicator
+from tandem.models.ncf import Calibration
+
+ITERATIONS = 25
+TOLERANCE = 1e-9
+
+Floats = npt.NDArray[np.float64]
+
+
+def fit_calibration(logits: Floats, labels: Floats, communicator: Communicator) -> Calibration:
+    """Scale and offset of the logits that maximise the likelihood of the labels of all ranks, by Newton's method with
+    steps halved until they help.
+
+    logits, labels: this rank's rows [n]; n may be 0 and differ between the ranks. Returns the same on every rank: the
+    identity where all labels are equal, or where the likelihood asks for a scale that is not positive (a model that
+    ranks worse than chance).
+    """
+    totals = communicator.allreduce_scalars({"rows": float(len(labels)), "positives": float(labels.sum())})
+    if totals["positives"] in (0.0, totals["rows"]):
+        return Calibration()
+    share = totals["positives"] / totals["rows"]
+    point = np.array([0.0, np.log(share / (1.0 - share))])
+    sums = communicator.allreduce_scalars(_newton_sums(logits, labels, point))
+    for _ in range(ITERATIONS):
+        hessian = np.array([[sums["ss"], sums["so"]], [sums["so"], sums["oo"]]])
+        step = np.linalg.solve(hessian, [sums["s"], sums["o"]])
+        while np.abs(step).sum() > TOLERANCE:
+            tried = communicator.allreduce_scalars(_newton_sums(logits, labels, point - step))
+            if tried["loss"] <= sums["loss"]:
+                break
+            step /= 2.0
+        else:
+            break
+        point, sums = point - step, tried
+    if not (np.isfinite(point).all() and point[0] > 0.0):
+        return Calibration()
+    return Calibration(scale=float(point[0]), offset=float(point[1]))
+
+
+def _newton_sums(logits: Floats, labels: Floats, point: Floats) -> dict[str, float]:
+    """Negative log-likelihood, its gradient (s, o) and Hessian (ss, so, oo); a tiny ridge keeps it invertible."""
+    z = point[0] * logits + point[1]
+    p = 0.5 * (1.0 + np.tanh(0.5 * z))
+    error, weight = p - labels, p * (1.0 - p)
+    return {
+        "loss": float(np.logaddexp(0.0, np.where(labels > 0, -z, z)).sum()),
+        "s": float(error @ logits),
+        "o": float(error.sum()),
+        "ss": float(weight @ (logits * logits)) + 1e-6,
+        "so": float(weight @ logits),
+        "oo": float(weight.sum()) + 1e-6,
+    }

@@ -1,0 +1,59 @@
+"""What a user sees of a running training: a bar on a terminal, a line per epoch everywhere."""
+
+import logging
+import sys
+from typing import Any
+
+from tqdm import tqdm
+
+logger = logging.getLogger(__name__)
+
+
+class TrainingProgress:
+    """Takes the events of the ranks; use as a context manager, so that the bar is gone at the end, however it ends."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._bar: tqdm[Any] | None = None
+
+    def __enter__(self) -> "TrainingProgress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        """Show one event; kinds that are not of training are passed over."""
+        if event.get("event") == "progress":
+            self._show(event)
+        elif event.get("event") == "epoch":
+            self._close()
+            logger.info("%s", epoch_line(self.name, event))
+
+    def _show(self, event: dict[str, Any]) -> None:
+        if not sys.stderr.isatty():
+            return
+        if self._bar is None:
+            title = _title(self.name, event)
+            self._bar = tqdm(total=event["steps"], desc=title, unit="step", leave=False, dynamic_ncols=True)
+        speed = f"{event['samples_per_second']:,.0f}"
+        self._bar.set_postfix_str(f"loss {event['loss']:.4f}, {speed} samples/s", refresh=False)
+        self._bar.update(event["step"] - self._bar.n)
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def epoch_line(name: str, event: dict[str, Any]) -> str:
+    """One epoch in one line: loss, validation, speed."""
+    parts = [f"loss {event['train_loss']:.4f}"]
+    parts += [f"{key} {value:.4f}" for key, value in event.items() if key.startswith("val_") and value is not None]
+    parts.append(f"{event['seconds']:.1f} s, {event['samples_per_second']:,.0f} samples/s")
+    return f"{_title(name, event)}: " + ", ".join(parts)
+
+
+def _title(name: str, event: dict[str, Any]) -> str:
+    phase = " on all rows," if event.get("phase") == "refit" else ""
+    return f"{name}{phase} epoch {event['epoch']}/{event['epochs']}"

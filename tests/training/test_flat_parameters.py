@@ -1,0 +1,32 @@
+import torch
+from torch import nn
+
+from tandem.training.flat_parameters import FlatParameters
+
+
+def test_one_step_on_the_vector_is_one_step_on_the_model():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
+    twin = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
+    twin.load_state_dict(model.state_dict())
+    flat, inputs = FlatParameters(model), torch.randn(8, 3)
+    ours, theirs = torch.optim.Adam([flat.vector], lr=0.1, fused=True), torch.optim.Adam(twin.parameters(), lr=0.1)
+    for _ in range(3):
+        flat.zero_grad()
+        model(inputs).square().sum().backward()
+        ours.step()
+        theirs.zero_grad()
+        twin(inputs).square().sum().backward()
+        theirs.step()
+    for name, weights in twin.state_dict().items():
+        torch.testing.assert_close(model.state_dict()[name], weights)
+
+
+def test_load_and_copy_reach_the_model():
+    model = nn.Linear(2, 1)
+    flat = FlatParameters(model)
+    saved = flat.copy()
+    flat.load(torch.arange(3.0))
+    assert model.bias.item() == 0.0  # ordered by name: bias before weight
+    assert model.weight.tolist() == [[1.0, 2.0]]
+    assert not torch.equal(saved, flat.copy())

@@ -1,0 +1,26 @@
+import pytest
+
+from tandem.parameters import NCFParameters
+from tandem.training.schedules import learning_rate
+
+
+def rates(schedule: str, *moments: float, warmup: float = 0.0) -> list[float]:
+    parameters = NCFParameters(
+        epochs=10,
+        learning_rate=0.8,
+        learning_rate_schedule=schedule,
+        warmup_epochs=warmup,
+        learning_rate_step_factor=0.5,
+    )
+    return [learning_rate(parameters, moment) for moment in moments]
+
+
+def test_schedules_at_the_start_the_middle_and_the_end():
+    assert rates("constant", 0, 5, 10) == [0.8, 0.8, 0.8]
+    assert rates("linear", 0, 5, 10) == pytest.approx([0.8, 0.4, 0.0])
+    assert rates("cosine", 0, 5, 10) == pytest.approx([0.8, 0.4, 0.0])
+    assert rates("step", 0.5, 1.5, 2.5) == pytest.approx([0.8, 0.4, 0.2])
+
+
+def test_warm_up_rises_linearly_and_leaves_the_rest_to_the_schedule():
+    assert rates("linear", 0.5, 1.0, 2.0, 6.0, 10.0, warmup=2.0) == pytest.approx([0.2, 0.4, 0.8, 0.4, 0.0])
