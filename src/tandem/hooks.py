@@ -63,17 +63,21 @@ class KnownParametersHook:
 
 
 class NodeTimesHook:
-    """One line per node with its seconds, saving included."""
+    """One line per node with its seconds: loading, running and saving."""
 
     def __init__(self) -> None:
-        self._started: dict[str, float] = {}
+        self._started = time.perf_counter()
+        self._unsaved: set[str] = set()
 
     @hook_impl
-    def before_node_run(self, node: Node) -> None:
-        """Start the clock."""
-        self._started[node.name] = time.perf_counter()
+    def before_dataset_loaded(self, node: Node) -> None:
+        """Start the clock with the node's first input."""
+        if not self._unsaved:
+            self._started, self._unsaved = time.perf_counter(), set(node.outputs)
 
     @hook_impl
-    def after_node_run(self, node: Node) -> None:
-        """Say how long the function took."""
-        logger.info("%s: %.1f s", node.name, time.perf_counter() - self._started.pop(node.name))
+    def after_dataset_saved(self, dataset_name: str, node: Node) -> None:
+        """Stop it with the node's last output."""
+        self._unsaved.discard(dataset_name)
+        if not self._unsaved:
+            logger.info("%s: %.1f s", node.name, time.perf_counter() - self._started)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,16 +41,14 @@ def count_rows(path: Path) -> int:
     return sum(pq.read_metadata(file).num_rows for file in parquet_files(path))
 
 
-def read_columns(
-    path: Path, columns: Sequence[str], rank: int = 0, size: int = 1
-) -> dict[str, npt.NDArray[np.generic]]:
+def read_columns(path: Path, columns: Sequence[str], rank: int = 0, size: int = 1) -> dict[str, npt.NDArray[Any]]:
     """The rank's rows of these flat columns, name -> array [rows]; only the row groups that hold them are read.
 
     Raises UserError where a column is missing or has empty values.
     """
     files = parquet_files(path)
     wanted = rank_range(count_rows(path), rank, size)
-    parts: dict[str, list[npt.NDArray[np.generic]]] = {name: [] for name in columns}
+    parts: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in columns}
     position = 0
     for file in files:
         reader = pq.ParquetFile(file)

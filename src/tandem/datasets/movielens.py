@@ -67,14 +67,13 @@ class MovieLensDataset(AbstractDataset[NoReturn, "RawMovieLens"]):
         Raises:
             DatasetUserError: a file is missing, empty, truncated or malformed, or cannot be generated.
         """
-        from pyspark.sql import SparkSession
-
+        from tandem.datasets.spark_session import spark_session
         from tandem.sources.movielens import read_movielens
 
         with user_errors():
             path = self._generated() if self._kind == "synthetic" else self._filepath.absolute()
             kind = "ml-100k" if self._kind == "synthetic" else self._kind
-            return read_movielens(SparkSession.builder.getOrCreate(), path, kind)
+            return read_movielens(spark_session(), path, kind)
 
     def save(self, data: NoReturn) -> None:
         """Always an error: raw data is read only."""

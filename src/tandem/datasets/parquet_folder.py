@@ -26,8 +26,8 @@ class ParquetFolderDataset(AbstractDataset["DataFrame | pa.Table", "DataFrame | 
     """A folder of Parquet files, saved from a Spark DataFrame or a pyarrow Table.
 
     The files are written beside the folder, which is then swapped in: a write that fails or is interrupted leaves the
-    old folder as it was. (Spark's own overwrite deletes it first.) The number of files is the number of partitions of the
-    DataFrame, or one for a Table. Transcoded entries (``rows@spark``, ``rows@path``, ``rows@arrow``) share one folder.
+    old folder as it was. (Spark's own overwrite deletes it first.) There are as many files as the
+    DataFrame has partitions, or one for a Table. Transcoded entries (``rows@spark``, ``rows@path``, ``rows@arrow``) share one folder.
 
     Example::
 
@@ -80,9 +80,9 @@ class ParquetFolderDataset(AbstractDataset["DataFrame | pa.Table", "DataFrame | 
             import pyarrow.parquet as pq
 
             return pq.read_table(path)
-        from pyspark.sql import SparkSession
+        from tandem.datasets.spark_session import spark_session
 
-        return SparkSession.builder.getOrCreate().read.parquet(str(path))
+        return spark_session().read.parquet(str(path))
 
     def save(self, data: DataFrame | pa.Table) -> None:
         """Write the rows beside the folder and swap them in.

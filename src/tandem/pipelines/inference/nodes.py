@@ -1,14 +1,26 @@
 """Nodes of inference: the trained model applied by Spark, and the report on what it published."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import plotly.graph_objects as go
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
+from tandem.batches.shards import read_columns
+from tandem.evaluation.baselines import BaselineResult, classification_baselines
+from tandem.evaluation.charts import calibration_curve, comparison, loss_curves
+from tandem.evaluation.classification import ClassificationSums, classification_metrics
+from tandem.evaluation.lists import Candidates, Lists, Pairs
+from tandem.evaluation.ranking import ranking_metrics, sampled_ranking_metrics
+from tandem.evaluation.report import build_report, table, verdict
 from tandem.features.splits import TEST
 from tandem.parameters import NCFParameters
+
+logger = logging.getLogger(__name__)
 
 EVALUATED_LENGTH = 10
 # Rows of prior belief in the overall share of positives, for the popularity that answers for the unknown.
@@ -46,6 +58,51 @@ def rank_ncf_items(
     published = lists.where(F.col("rank") <= parameters.top_n).join(wanted, "user_id", "left_semi")
     evaluated = lists.where(F.col("rank") <= EVALUATED_LENGTH).join(tested, "user_id", "left_semi")
     return published.orderBy("user_id", "rank"), evaluated.orderBy("user_id", "rank")
+
+
+def report_ncf(
+    predictions: Path,
+    lists: Path,
+    candidates: Path,
+    interactions: Path,
+    train: Path,
+    spec: dict[str, Any],
+    baselines: dict[str, Any],
+    history: list[dict[str, Any]],
+) -> tuple[dict[str, Any], go.Figure, go.Figure, go.Figure]:
+    """The metrics of what was published, beside the baselines on the same rows, and the charts."""
+    tested = read_columns(interactions, ("user_id", "item_id", "split"))
+    is_test = tested["split"] == TEST
+    rows = read_columns(predictions, ("item_id", "label", "prediction", "source"))
+    listed = Lists(*read_columns(lists, ("user_id", "item_id", "rank")).values())
+    relevant = Pairs(tested["user_id"][is_test], tested["item_id"][is_test])
+    model = classification_metrics(rows["label"], rows["prediction"])
+    model |= ranking_metrics(listed, relevant, int(spec["num_items"]), EVALUATED_LENGTH)
+    asked = read_columns(candidates, ("user_id", "item_id", "label", "prediction"))
+    if len(asked["label"]):
+        *pairs, scores = asked.values()
+        model |= sampled_ranking_metrics(Candidates(*pairs), scores)
+    trained = read_columns(train, ("item_id", "label"))
+    simple = classification_baselines(trained["item_id"], trained["label"], rows["item_id"], rows["label"])
+    facts = {
+        "train_rows": len(trained["label"]),
+        "test_rows": len(rows["label"]),
+        "test_positives": int(is_test.sum()),
+        "test_rows_answered_by_popularity": int((rows["source"] == "popularity").sum()),
+        "users": spec["num_users"],
+        "items": spec["num_items"],
+        "feature_spec_fingerprint": spec["fingerprint"],
+    }
+    ranking = {name: BaselineResult(**result) for name, result in baselines.items()}
+    report = build_report(model, simple, ranking, facts)
+    logger.info("NCF on %s test rows\n%s", f"{len(rows['label']):,}", table(report, "NCF"))
+    logger.info("%s", verdict(report, "NCF"))
+    return (
+        dict(report),
+        loss_curves(history, "NCF training"),
+        comparison(report, "NCF", "NCF against baselines"),
+        calibration_curve(ClassificationSums.of(rows["label"], rows["prediction"]), "NCF calibration"),
+    )
 
 
 def _predicted(rows: DataFrame, model: Path) -> DataFrame:

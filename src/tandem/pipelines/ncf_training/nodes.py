@@ -6,9 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-
+from tandem.batches.shards import read_columns
 from tandem.distributed.launcher import launch
 from tandem.evaluation.baselines import evaluate_baselines
 from tandem.evaluation.lists import Candidates, Pairs
@@ -76,18 +74,16 @@ def ncf_job(
 
 
 def evaluate_ncf_baselines(
-    interactions: pa.Table, candidates: pa.Table, parameters: NCFParameters, seed: int
+    interactions: Path, candidates: Path, parameters: NCFParameters, seed: int
 ) -> dict[str, Any]:
     """Metrics, settings and seconds of each baseline, fitted on the training rows and ranked on the test rows."""
-    is_test = np.asarray(interactions.column("split").to_pandas() == "test")
-    users, items = interactions.column("user_id").to_numpy(), interactions.column("item_id").to_numpy()
-    asked = None
-    if candidates.num_rows:
-        asked = Candidates(*(candidates.column(name).to_numpy() for name in ("user_id", "item_id", "label")))
+    rows = read_columns(interactions, ("user_id", "item_id", "split"))
+    is_test = rows["split"] == "test"
+    asked = read_columns(candidates, ("user_id", "item_id", "label"))
     results = evaluate_baselines(
-        Pairs(users[~is_test], items[~is_test]),
-        Pairs(users[is_test], items[is_test]),
-        asked,
+        Pairs(rows["user_id"][~is_test], rows["item_id"][~is_test]),
+        Pairs(rows["user_id"][is_test], rows["item_id"][is_test]),
+        Candidates(*asked.values()) if len(asked["label"]) else None,
         parameters.baselines,
         seed=seed,
     )
