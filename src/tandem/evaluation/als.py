@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from tandem.errors import UserError
 from tandem.evaluation.lists import Ids, Scores
@@ -32,8 +33,6 @@ class Als:
         """
         model = _implicit_als()
         # implicit threads over rows itself and asks for a BLAS of one thread beneath.
-        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
         with threadpool_limits(1, "blas"), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
             fitted = model(

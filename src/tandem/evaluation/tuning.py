@@ -16,9 +16,9 @@ from tandem.evaluation.recommender import Recommender, rank_users
 Model = TypeVar("Model", bound=Recommender)
 
 EASE_L2_FACTORS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
-ALS_ALPHAS = (1.0, 4.0, 10.0, 40.0)
+ALS_REGULARIZATIONS = (1.0, 10.0, 30.0)
+ALS_ALPHAS = (1.0, 2.0, 5.0, 10.0)
 ALS_FACTOR_STEPS = (0.5, 2.0)
-ALS_REGULARIZATIONS = (0.01, 0.1, 1.0)
 MAX_USERS = 2_000
 """Validation users that settings are compared on; their lists would cost more than the fits otherwise."""
 
@@ -60,13 +60,14 @@ def tune_ease(start: Ease, validation: Validation) -> Ease:
 
 
 def tune_als(start: Als, validation: Validation) -> Als:
-    """The best settings, one after the other: alpha, then the number of factors, then regularisation; not fitted."""
+    """The best settings, one after the other: regularisation, alpha, number of factors; not fitted."""
     judge = _judge(validation)
-    best = _best((replace(start, alpha=alpha) for alpha in {start.alpha: 0} | dict.fromkeys(ALS_ALPHAS)), judge)
-    sizes = [best.factors, *(max(1, int(best.factors * step)) for step in ALS_FACTOR_STEPS)]
-    best = _best((replace(best, factors=size) for size in sizes), judge)
-    penalties = [best.regularization, *ALS_REGULARIZATIONS]
-    return _best((replace(best, regularization=penalty) for penalty in penalties), judge)
+    penalties = dict.fromkeys((start.regularization, *ALS_REGULARIZATIONS))
+    best = _best((replace(start, regularization=penalty) for penalty in penalties), judge)
+    alphas = dict.fromkeys((best.alpha, *ALS_ALPHAS))
+    best = _best((replace(best, alpha=alpha) for alpha in alphas), judge)
+    sizes = dict.fromkeys((best.factors, *(max(1, int(best.factors * step)) for step in ALS_FACTOR_STEPS)))
+    return _best((replace(best, factors=size) for size in sizes), judge)
 
 
 def _judge(validation: Validation) -> Callable[[Recommender], float]:

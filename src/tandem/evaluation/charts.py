@@ -1,0 +1,205 @@
+"""Plotly figures of a run: loss curves, model against baselines, calibration.
+
+Kedro-Viz draws these small (400 x 300), without a legend, in its own light or dark colours for the first pair of axes
+only. So the legend is a line of coloured dots under the title, backgrounds are transparent, and what the theme does not
+reach is a grey that reads on both. Colours are those of Okabe & Ito (2008), told apart by colour-blind readers too.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from tandem.evaluation.classification import CALIBRATION_BINS, ClassificationSums
+from tandem.evaluation.report import Report, display_name
+
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#999999")
+_GREY, _GRID, _CLEAR = "#7A7A7A", "rgba(128,128,128,0.25)", "rgba(0,0,0,0)"
+_RANKING = ("ndcg@", "hit_rate@", "recall@", "precision@", "map@")
+_CLASSIFICATION = ("auc", "average_precision", "accuracy")
+_SHORT = {"ndcg": "NDCG", "hit_rate": "HR", "map": "MAP", "auc": "AUC", "average_precision": "average precision"}
+
+
+def loss_curves(history: Sequence[Mapping[str, Any]], title: str = "Training") -> go.Figure:
+    """Losses per epoch, and below them the validation metrics where there are any.
+
+    Args:
+        history: one record per epoch: ``epoch``, ``train_loss``, and any of ``val_…``, ``learning_rate``, ``seconds``,
+            ``samples_per_second``; a value may be missing or ``None``.
+        title: of the figure.
+    """
+    names = list(dict.fromkeys(name for record in history for name in record if _present(history, name)))
+    losses = [name for name in names if name.endswith("loss")]
+    metrics = [name for name in names if name.startswith("val_") and name not in losses]
+    rows = 2 if metrics else 1
+    figure = make_subplots(rows=rows, cols=1, shared_xaxes=True, vertical_spacing=0.16)
+    colours = dict(zip(losses + metrics, COLOURS * len(names), strict=False))
+    for name, colour in colours.items():
+        figure.add_trace(_curve(history, name, colour), row=1 if name in losses else 2, col=1)
+    _style(figure, title, {_plain(name): colour for name, colour in colours.items()})
+    figure.update_yaxes(title_text="loss (nats)", row=1, col=1)
+    if metrics:
+        figure.update_yaxes(title_text="validation", row=2, col=1)
+    epochs = [int(record["epoch"]) for record in history]
+    for row, group in ((1, losses), (2, metrics)):
+        if len(epochs) == 1 and group:  # a single point has no scale of its own
+            highest = max(abs(history[0][name]) for name in group)
+            figure.update_yaxes(range=[0.0, 1.25 * highest], row=row, col=1)
+    span = {"range": [min(epochs) - 0.5, max(epochs) + 0.5]} if epochs else {}
+    figure.update_xaxes(tickformat="d", dtick=1 if len(epochs) <= 10 else None, **span)
+    figure.update_xaxes(title_text="epoch", row=rows, col=1)
+    return figure
+
+
+def comparison(report: Report, model_name: str, title: str = "Model against baselines") -> go.Figure:
+    """Grouped bars: ranking metrics (classification metrics where there are none) of the model and each baseline.
+
+    Args:
+        report: the content of ``metrics.json``.
+        model_name: "NCF" and the like.
+        title: of the figure.
+    """
+    columns = {model_name: report["model"]} | {display_name(n): m for n, m in report["baselines"].items()}
+    metrics = _charted(columns, _RANKING) or _charted(columns, _CLASSIFICATION)
+    shown = {name: column for name, column in columns.items() if any(column.get(m) is not None for m in metrics)}
+    colours = dict(zip(shown, COLOURS * len(shown), strict=False))
+    figure = go.Figure()
+    for name, column in shown.items():
+        figure.add_bar(
+            x=[_metric_label(metric) for metric in metrics],
+            y=[column.get(metric) for metric in metrics],
+            name=name,
+            marker={"color": colours[name]},
+            texttemplate="%{y:.3f}",
+            textposition="outside",
+            textangle=-90,
+            textfont={"size": 9},
+            constraintext="none",
+            cliponaxis=False,
+            hovertemplate="%{y:.4f}<extra>" + name + "</extra>",
+        )
+    _style(figure, title, colours)
+    highest = max((column.get(m) or 0.0 for column in shown.values() for m in metrics), default=1.0)
+    figure.update_layout(barmode="group", bargap=0.25, bargroupgap=0.05)
+    figure.update_xaxes(tickmode="array", tickvals=list(range(len(metrics))), tickangle=0)
+    figure.update_yaxes(title_text="metric (0 to 1, higher is better)", range=[0.0, 1.25 * (highest or 1.0)])
+    return figure
+
+
+def calibration_curve(sums: ClassificationSums, title: str = "Calibration") -> go.Figure:
+    """Reliability diagram: the share of positives among the rows of each predicted probability, and their number.
+
+    Bars around a point are the 95 % interval of its share (Wilson 1927). Bins without rows are left out.
+
+    Args:
+        sums: of the rows, as in ``ClassificationSums.of(labels, probabilities)``.
+        title: of the figure; the calibration error is added to it.
+    """
+    filled = sums.bin_rows > 0
+    rows = sums.bin_rows[filled]
+    predicted, observed = sums.bin_probabilities[filled] / rows, sums.bin_labels[filled] / rows
+    low, high = _wilson_interval(observed, rows)
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.7, 0.3], vertical_spacing=0.14)
+    line = {"color": _GREY, "dash": "dash", "width": 1}
+    figure.add_scatter(x=[0, 1], y=[0, 1], mode="lines", line=line, name="perfect", hoverinfo="skip", row=1, col=1)
+    figure.add_scatter(
+        x=predicted,
+        y=observed,
+        error_y={"type": "data", "array": high - observed, "arrayminus": observed - low, "thickness": 1},
+        mode="lines+markers",
+        line={"color": COLOURS[0], "width": 2},
+        customdata=rows,
+        hovertemplate="predicted %{x:.3f}, observed %{y:.3f}<br>%{customdata:,} rows<extra></extra>",
+        row=1,
+        col=1,
+    )
+    width = 1.0 / CALIBRATION_BINS
+    middles = (np.flatnonzero(filled) + 0.5) * width
+    hover = "%{y:,} rows<extra></extra>"
+    bars = {"marker": {"color": COLOURS[1]}, "width": 0.9 * width, "hovertemplate": hover}
+    figure.add_bar(x=middles, y=rows, row=2, col=1, **bars)
+    error = sums.metrics()["calibration_error"]
+    shown = title if error is None else f"{title} (error {error:.4f})"
+    _style(figure, shown, {"model": COLOURS[0], "perfect": _GREY, "rows": COLOURS[1]})
+    figure.update_yaxes(title_text="share of positives", range=[0, 1], row=1, col=1)
+    decades = float(np.log10(rows.max(initial=1.0)))
+    counts = {"type": "log", "range": [-0.3, 1.1 * decades + 0.3], "dtick": max(1, round(decades / 3))}
+    figure.update_yaxes(title_text="rows", **counts, row=2, col=1)
+    figure.update_xaxes(range=[0, 1])
+    figure.update_xaxes(title_text="predicted probability", row=2, col=1)
+    return figure
+
+
+def _style(figure: go.Figure, title: str, legend: Mapping[str, str]) -> None:
+    """What all figures share; ``legend`` is name to colour."""
+    dots = "   ".join(f'<span style="color:{colour}">⬤</span> {name}' for name, colour in legend.items())
+    figure.update_layout(
+        template="none",
+        title={"text": f"{title}<br><sup>{dots}</sup>", "x": 0.02, "xanchor": "left"},
+        font={"family": "sans-serif", "size": 13, "color": _GREY},
+        paper_bgcolor=_CLEAR,
+        plot_bgcolor=_CLEAR,
+        showlegend=False,
+        margin={"l": 72, "r": 40, "t": 72, "b": 60},
+        hovermode="closest",
+    )
+    small = {"tickfont": {"size": 10}, "title_font": {"size": 11}, "title_standoff": 8}
+    axis = small | {"gridcolor": _GRID, "linecolor": _GREY, "tickcolor": _GREY, "zeroline": False, "automargin": True}
+    figure.update_xaxes(**axis, showgrid=False, showline=True)
+    figure.update_yaxes(**axis, showgrid=True)
+    if not figure.data:
+        figure.add_annotation(text="nothing to show", showarrow=False, xref="paper", yref="paper", x=0.5, y=0.5)
+
+
+def _curve(history: Sequence[Mapping[str, Any]], name: str, colour: str) -> go.Scatter:
+    points = [record for record in history if record.get(name) is not None]
+    details = ["<br>".join(_speed(record)) for record in points]
+    return go.Scatter(
+        x=[record["epoch"] for record in points],
+        y=[record[name] for record in points],
+        name=_plain(name),
+        mode="lines+markers",
+        line={"color": colour, "width": 2},
+        customdata=details,
+        hovertemplate=f"epoch %{{x}}: {_plain(name)} %{{y:.4f}}<br>%{{customdata}}<extra></extra>",
+    )
+
+
+def _speed(record: Mapping[str, Any]) -> list[str]:
+    """What the record says of the epoch's pace, one line each."""
+    lines = {"learning_rate": "learning rate {:.3g}", "seconds": "{:.1f} s", "samples_per_second": "{:,.0f} samples/s"}
+    return [text.format(record[name]) for name, text in lines.items() if record.get(name) is not None]
+
+
+def _present(history: Sequence[Mapping[str, Any]], name: str) -> bool:
+    return any(record.get(name) is not None for record in history)
+
+
+def _plain(name: str) -> str:
+    """``train_loss`` as "train loss", ``val_ndcg@10`` as "validation NDCG@10"."""
+    base = name.removeprefix("val_")
+    label = _metric_label(base).replace("<br>@", "@").replace("<br>", " ")
+    return label if base == name else f"validation {label}"
+
+
+def _metric_label(metric: str) -> str:
+    base, at, k = metric.partition("@")
+    cutoff, _, sampled = k.partition("_")
+    label = _SHORT.get(base, base.replace("_", " "))
+    return "<br>".join(filter(None, (label, at + cutoff, sampled)))
+
+
+def _charted(columns: Mapping[str, Mapping[str, Any]], starts: Sequence[str]) -> list[str]:
+    """Metrics with one of these beginnings that any column has, in their order, the sampled last."""
+    names = dict.fromkeys(n for column in columns.values() for n, value in column.items() if value is not None)
+    chosen = [name for start in starts for name in names if name.startswith(start)]
+    return sorted(chosen, key=lambda name: name.endswith("_sampled"))
+
+
+def _wilson_interval(share: np.ndarray[Any, Any], rows: np.ndarray[Any, Any]) -> tuple[Any, Any]:
+    z = 1.96
+    centre = (share + z * z / (2 * rows)) / (1 + z * z / rows)
+    half = z / (1 + z * z / rows) * np.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows))
+    return np.minimum(centre - half, share), np.maximum(centre + half, share)

@@ -1,0 +1,107 @@
+"""Charts: the right data, readable in any theme, and no crash on short or partial runs."""
+
+import json
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from tandem.evaluation.charts import COLOURS, calibration_curve, comparison, loss_curves
+from tandem.evaluation.classification import ClassificationSums
+
+HISTORY = [
+    {
+        "epoch": 1,
+        "train_loss": 0.5,
+        "val_ndcg@10": 0.3,
+        "learning_rate": 0.001,
+        "seconds": 2.0,
+        "samples_per_second": 4e5,
+    },
+    {
+        "epoch": 2,
+        "train_loss": 0.4,
+        "val_ndcg@10": None,
+        "learning_rate": 0.001,
+        "seconds": 2.0,
+        "samples_per_second": 4e5,
+    },
+    {
+        "epoch": 3,
+        "train_loss": 0.3,
+        "val_ndcg@10": 0.4,
+        "learning_rate": 0.001,
+        "seconds": 2.0,
+        "samples_per_second": 4e5,
+    },
+]
+REPORT = {
+    "model": {"ndcg@10": 0.4, "hit_rate@10": 0.9, "ndcg@10_sampled": 0.5, "log_loss": 0.3, "coverage@10": 0.2},
+    "baselines": {"constant": {"log_loss": 0.5}, "ease": {"ndcg@10": 0.45, "hit_rate@10": None}},
+}
+
+
+def test_loss_and_validation_metrics_stand_apart() -> None:
+    figure = loss_curves(HISTORY)
+    assert [(t.name, t.yaxis) for t in figure.data] == [("train loss", "y"), ("validation NDCG@10", "y2")]
+    assert list(figure.data[1].x) == [1, 3]  # the missing epoch is no point
+    assert (figure.layout.yaxis.title.text, figure.layout.xaxis2.title.text) == ("loss (nats)", "epoch")
+    assert "400,000 samples/s" in figure.data[0].customdata[0]
+
+
+def test_a_run_of_one_epoch_shows_a_point_on_a_scale_from_zero() -> None:
+    figure = loss_curves(HISTORY[:1])
+    assert "markers" in figure.data[0].mode
+    assert figure.layout.yaxis.range[0] == 0
+    assert figure.layout.xaxis.range == (0.5, 1.5)
+
+
+@pytest.mark.parametrize("history", [[], [{"epoch": 1, "train_loss": None}]])
+def test_an_empty_history_says_so(history: list[dict[str, float]]) -> None:
+    assert loss_curves(history).layout.annotations[0].text == "nothing to show"
+
+
+def test_comparison_has_a_bar_group_per_ranking_metric() -> None:
+    figure = comparison(REPORT, "NCF")
+    assert [bar.name for bar in figure.data] == ["NCF", "EASE"]  # the constant does not rank
+    assert list(figure.data[0].x) == ["NDCG<br>@10", "HR<br>@10", "NDCG<br>@10<br>sampled"]
+    assert list(figure.data[1].y) == [0.45, None, None]
+
+
+def test_comparison_without_ranking_metrics_shows_classification() -> None:
+    report = {"model": {"auc": 0.7, "accuracy": 0.9}, "baselines": {"constant": {"auc": 0.5, "accuracy": 0.8}}}
+    assert list(comparison(report, "Wide & Deep").data[1].y) == [0.5, 0.8]
+
+
+def test_calibration_shows_filled_bins_and_the_error() -> None:
+    p = np.r_[np.full(50, 0.25), np.full(50, 0.75)]
+    sums = ClassificationSums.of(np.r_[np.ones(10), np.zeros(40), np.ones(40), np.zeros(10)], p)
+    figure = calibration_curve(sums)
+    assert list(figure.data[1].x) == [0.25, 0.75]
+    assert list(figure.data[1].y) == [0.2, 0.8]
+    assert figure.layout.title.text.startswith("Calibration (error 0.0500)")
+    assert figure.data[1].error_y.array[0] == pytest.approx(0.1304, abs=1e-3)  # Wilson, 10 of 50: 0.112 to 0.330
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        loss_curves(HISTORY),
+        comparison(REPORT, "NCF"),
+        comparison({"model": {}, "baselines": {}}, "NCF"),
+        calibration_curve(ClassificationSums.of([1], [0.5])),
+        calibration_curve(ClassificationSums.of([], [])),
+    ],
+    ids=["loss", "comparison", "empty comparison", "calibration", "empty calibration"],
+)
+def test_figures_suit_light_and_dark_and_are_plain_json(figure: go.Figure) -> None:
+    layout = json.loads(figure.to_json())["layout"]
+    assert layout["paper_bgcolor"] == layout["plot_bgcolor"] == "rgba(0,0,0,0)"
+    assert layout["showlegend"] is False
+    assert "NaN" not in figure.to_json()
+
+
+def test_the_legend_stands_in_the_title() -> None:
+    title = comparison(REPORT, "NCF").layout.title.text
+    assert f'<span style="color:{COLOURS[0]}">⬤</span> NCF' in title
+    assert f'<span style="color:{COLOURS[1]}">⬤</span> EASE' in title
