@@ -26,8 +26,8 @@ class ParquetFolderDataset(AbstractDataset["DataFrame | pa.Table", "DataFrame | 
     """A folder of Parquet files, saved from a Spark DataFrame or a pyarrow Table.
 
     The files are written beside the folder, which is then swapped in: a write that fails or is interrupted leaves the
-    old folder as it was. (Spark's own overwrite deletes it first.) There are as many files as the
-    DataFrame has partitions, or one for a Table. Transcoded entries (``rows@spark``, ``rows@path``, ``rows@arrow``) share one folder.
+    old folder as it was. (Spark's own overwrite deletes it first.) There are as many files as the DataFrame has
+    partitions, or one for a Table. Transcoded entries (``rows@spark``, ``rows@path``, ``rows@arrow``) share one folder.
 
     Example::
 

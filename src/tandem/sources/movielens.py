@@ -5,12 +5,12 @@ Source: Harper and Konstan 2015, https://doi.org/10.1145/2827872, and the README
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 
-from pyspark.sql import Column, DataFrame, Row, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from tandem.errors import UserError
@@ -48,10 +48,12 @@ class RawMovieLens:
 class _Table:
     path: Path
     format: TableFormat
-    lines: DataFrame  # one column, parts: array of text
+    lines: DataFrame  # one column, line
 
     def read(self) -> DataFrame:
-        return self.lines.select(*self.format.columns(self.format.texts(F.col("parts"))))
+        texts = F.split("line", re.escape(self.format.separator), -1)
+        # Named first, so that a line is split once and not once a column.
+        return self.lines.select(texts.alias("texts")).select(*self.format.columns(F.col("texts")))
 
 
 def read_movielens(spark: SparkSession, path: Path, kind: MovieLensKind, work: Path | None = None) -> RawMovieLens:
@@ -68,86 +70,76 @@ def read_movielens(spark: SparkSession, path: Path, kind: MovieLensKind, work: P
     else:
         formats = (ML_1M_RATINGS, ML_1M_USERS, ML_1M_ITEMS)
     tables = [
-        _Table(file, format_, _parts(_lines(spark, file), format_))
+        _Table(file, format_, _lines(spark, file))
         for file, format_ in zip((ratings, users, items), formats, strict=True)
     ]
-    counts = _check(spark, tables)
+    counts = _check(tables)
     _compare_with_info(folder / "u.info", counts[0])
     return RawMovieLens(*(table.read() for table in tables))
 
 
 def _lines(spark: SparkSession, file: Path) -> DataFrame:
-    """The lines of a latin-1 file, blank ones too: one column, line."""
+    """The lines of a latin-1 file, without blank ones: one column, line."""
     # Spark would take brackets and the like in a folder's name for a pattern.
     literal = re.sub(r"([\\*?\[\]{}])", r"\\\1", str(file.absolute()))
     # The text source keeps the bytes as they are, so decoding them afterwards is exact.
-    return spark.read.text(f"file://{literal}").select(
-        F.decode(F.col("value").cast("binary"), "ISO-8859-1").alias("line")
-    )
+    line = F.decode(F.col("value").cast("binary"), "ISO-8859-1").alias("line")
+    return spark.read.text(f"file://{literal}").where(F.trim("value") != "").select(line)
 
 
-def _parts(lines: DataFrame, format_: TableFormat) -> DataFrame:
-    """The lines split at every separator, without blank lines (the published u.genre ends with one)."""
-    filled = lines.where(F.trim("line") != "")
-    return filled.withColumn("parts", F.split("line", re.escape(format_.separator), -1)).drop("line")
-
-
-def _check(spark: SparkSession, tables: list[_Table]) -> list[int]:
-    """Count the rows of each table in one job; raise for the first malformed one."""
-    parts = F.col("parts")
+def _check(tables: list[_Table]) -> list[int]:
+    """Count the rows of each table in one query; raise for the first malformed one."""
     summaries = [
         table.lines.agg(
             F.lit(index).alias("table"),
             F.count(F.lit(1)).alias("rows"),
-            F.count(table.format.problem(parts)).alias("malformed"),
-            _distinct(table, parts).alias("keys"),
+            F.count_if(~F.col("line").rlike(table.format.line_pattern)).alias("malformed"),
+            _distinct_keys(table.format).alias("keys"),
         )
         for index, table in enumerate(tables)
     ]
     found = sorted(reduce(DataFrame.unionAll, summaries).collect())
     for table, summary in zip(tables, found, strict=True):
-        _raise_if_bad(spark, table, summary)
+        if summary["rows"] == 0:
+            raise UserError(f"{table.path} has no rows; copy it again from the published archive")
+        if summary["malformed"]:
+            raise UserError(_malformed(table, summary["malformed"]))
+        if table.format.unique and summary["keys"] < summary["rows"]:
+            raise UserError(_repeated(table))
     return [int(summary["rows"]) for summary in found]
 
 
-def _distinct(table: _Table, parts: Column) -> Column:
+def _distinct_keys(format_: TableFormat) -> Column:
     """How many keys differ. A set, as users and items fit into memory and a distinct aggregate costs two shuffles."""
-    if table.format.key is None:
+    if not format_.unique:
         return F.lit(None).cast("int")
-    return F.size(F.collect_set(table.format.texts(parts)[table.format.key].try_cast("long")))
+    return F.size(F.collect_set(F.substring_index("line", format_.separator, 1).try_cast("long")))
 
 
-def _raise_if_bad(spark: SparkSession, table: _Table, summary: Row) -> None:
-    if summary["rows"] == 0:
-        raise UserError(f"{table.path} has no rows; copy it again from the published archive")
-    if summary["malformed"]:
-        more = f" ({summary['malformed']} such rows)" if summary["malformed"] > 1 else ""
-        row, problem = _first_problem(spark, table)
-        raise UserError(f"{table.path}, row {row}: {problem}{more}; mend or remove it")
-    if summary["keys"] is not None and summary["keys"] < summary["rows"]:
-        row, key = _first_repetition(spark, table)
-        raise UserError(f"{table.path}, row {row}: column {table.format.key}: {key} comes a second time; remove one")
+def _numbered_lines(table: _Table) -> Iterator[tuple[int, str]]:
+    """The lines with their row in the file, from 1, without blank ones; only to explain an error."""
+    with table.path.open(encoding="latin-1") as file:
+        for row, line in enumerate(file, start=1):
+            if line.strip():
+                yield row, line.rstrip("\n")
 
 
-def _numbered(spark: SparkSession, table: _Table) -> DataFrame:
-    """The lines with their row in the file, from 1. Slow (one task), hence only to explain an error."""
-    # One partition keeps the order of the file's blocks, and there the id counts from 0 without gaps.
-    rows = _lines(spark, table.path).coalesce(1).withColumn("row", F.monotonically_increasing_id() + 1)
-    return _parts(rows, table.format)
+def _malformed(table: _Table, count: int) -> str:
+    problems = ((row, table.format.problem(line)) for row, line in _numbered_lines(table))
+    row, problem = next((row, problem) for row, problem in problems if problem is not None)
+    more = f" ({count} such rows)" if count > 1 else ""
+    return f"{table.path}, row {row}: {problem}{more}; mend or remove it"
 
 
-def _first_problem(spark: SparkSession, table: _Table) -> tuple[int, str]:
-    judged = _numbered(spark, table).select("row", table.format.problem(F.col("parts")).alias("problem"))
-    row = judged.where(F.col("problem").isNotNull()).orderBy("row").limit(1).collect()[0]
-    return int(row["row"]), str(row["problem"])
-
-
-def _first_repetition(spark: SparkSession, table: _Table) -> tuple[int, int]:
-    keys = table.format.texts(F.col("parts"))
-    keyed = _numbered(spark, table).select("row", keys[str(table.format.key)].try_cast("long").alias("key"))
-    rows = keyed.groupBy("key").agg(F.sort_array(F.collect_list("row")).alias("rows")).where(F.size("rows") > 1)
-    row = rows.select(F.get("rows", F.lit(1)).alias("second"), "key").orderBy("second").limit(1).collect()[0]
-    return int(row["second"]), int(row["key"])
+def _repeated(table: _Table) -> str:
+    seen: dict[int, int] = {}
+    for row, line in _numbered_lines(table):
+        key = int(line.split(table.format.separator)[0])
+        if key in seen:
+            break
+        seen[key] = row
+    name = table.format.fields[0].name
+    return f"{table.path}, row {row}: column {name}: {key} stands in row {seen[key]} already; remove one of them"
 
 
 def _read_genres(file: Path) -> Sequence[str]:

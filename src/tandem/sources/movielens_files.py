@@ -1,6 +1,7 @@
 """Finding the published MovieLens files: a folder, a zip, or a download that is checked by its checksum."""
 
 import hashlib
+import http.client
 import os
 import shutil
 import tempfile
@@ -72,8 +73,9 @@ def download_movielens(kind: MovieLensKind, out: Path, *, url: str | None = None
         try:
             with urllib.request.urlopen(source, timeout=_TIMEOUT_SECONDS) as answer, staging.open("wb") as file:  # noqa: S310
                 shutil.copyfileobj(answer, file)
-        except urllib.error.URLError as error:
-            raise UserError(f"cannot download {source}: {error.reason}; fetch it by hand and pass its path") from error
+        except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
+            reason = getattr(error, "reason", error)
+            raise UserError(f"cannot download {source}: {reason}; fetch it by hand and pass its path") from error
         _check_md5(staging, target, _ZIP_MD5[kind], source)
     return target
 

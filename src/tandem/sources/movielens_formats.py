@@ -1,8 +1,10 @@
-"""The published file formats of MovieLens as Spark expressions: how a line is split, judged and read.
+"""The published file formats of MovieLens: what a valid line looks like, and how Spark reads its fields.
 
-Fields are judged as text first, so that a wrong one can be named with its column and row instead of becoming a null.
+A field's validity is one regular expression, in the part of the syntax that Java and Python share: Spark judges all
+lines by it, and Python explains the first bad one.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,114 +13,95 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from tandem.sources.movielens_names import ML_1M_OCCUPATIONS
 
-LATEST_SECOND = 253_402_300_799  # the end of year 9999; milliseconds exceed it
-
 
 @dataclass(frozen=True)
 class Field:
-    """A column of a file: its name, whether a text is valid (a Spark condition), and what to say when it is not."""
+    """A column of a file: its name, the pattern of a valid text (None: any), and what to say when it is not."""
 
     name: str
-    valid: Callable[[Column], Column]
-    expected: str
+    pattern: str | None = None
+    expected: str = "text"
 
 
 @dataclass(frozen=True)
 class TableFormat:
     """A file: its separator, its fields by position, and the output columns computed from the fields' texts.
 
-    ``key`` is the output column that identifies a row, or None where rows may repeat.
+    ``columns`` takes the fields of a line (an array of texts). Where ``unique``, the first field identifies a row.
     """
 
     separator: str
     fields: tuple[Field, ...]
-    columns: Callable[[dict[str, Column]], list[Column]]
-    key: str | None = None
+    columns: Callable[[Column], list[Column]]
+    unique: bool = False
 
-    def texts(self, parts: Column) -> dict[str, Column]:
-        """The fields of a line that was split into ``parts`` (array of text), by name."""
-        return {field.name: F.get(parts, index) for index, field in enumerate(self.fields)}
+    @property
+    def line_pattern(self) -> str:
+        """The pattern of a valid line."""
+        separator = re.escape(self.separator)
+        anything = f"(?:(?!{separator}).)*"
+        return "^" + separator.join(f"(?:{field.pattern or anything})" for field in self.fields) + "$"
 
-    def problem(self, parts: Column) -> Column:
-        """What is wrong with a line, in words; null where nothing is."""
-        count = len(self.fields)
-        wrong_count = F.when(
-            F.size(parts) != count,
-            F.format_string(f"expected {count} fields separated by {self.separator!r}, found %d", F.size(parts)),
-        )
-        texts = self.texts(parts)
-        wrong_fields = [
-            F.when(
-                ~F.coalesce(field.valid(texts[field.name]), F.lit(False)),
-                F.concat(
-                    F.lit(f"column {field.name}: expected {field.expected}, found '"), texts[field.name], F.lit("'")
-                ),
-            )
-            for field in self.fields
-            if field.valid is not _anything
-        ]
-        return F.coalesce(wrong_count, *wrong_fields)
-
-
-def _anything(_text: Column) -> Column:
-    return F.lit(True)
-
-
-def _whole(low: int, high: int) -> Callable[[Column], Column]:
-    return lambda text: text.try_cast("long").between(low, high)
-
-
-def _or_empty(valid: Callable[[Column], Column]) -> Callable[[Column], Column]:
-    return lambda text: (text == "") | valid(text)
+    def problem(self, line: str) -> str | None:
+        """What is wrong with a line, in words; None where nothing is."""
+        texts = line.split(self.separator)
+        if len(texts) != len(self.fields):
+            return f"expected {len(self.fields)} fields separated by {self.separator!r}, found {len(texts)}"
+        for field, text in zip(self.fields, texts, strict=True):
+            if field.pattern is not None and not re.fullmatch(field.pattern, text):
+                return f"column {field.name}: expected {field.expected}, found {text!r}"
+        return None
 
 
 def _id(name: str) -> Field:
-    return Field(name, _whole(0, 2**62), "a whole number from 0")
+    return Field(name, "[0-9]{1,18}", "a whole number from 0")
 
 
 _RATING_FIELDS = (
     _id("user_id"),
     _id("item_id"),
-    # NaN is greater than every number in Spark, so it falls outside too.
-    Field("rating", lambda text: text.try_cast("double").between(0.5, 5.0), "a number from 0.5 to 5"),
-    Field("timestamp", _whole(0, LATEST_SECOND), "whole seconds since 1970"),
+    Field("rating", r"0\.[5-9][0-9]*|[1-4](?:\.[0-9]*)?|5(?:\.0*)?", "a number from 0.5 to 5"),
+    # Twelve digits and more are milliseconds.
+    Field("timestamp", "[0-9]{1,11}", "whole seconds since 1970"),
 )
-_GENDER = Field("gender", lambda text: text.isin("F", "M", ""), "F or M")
-_AGE = Field("age", _or_empty(_whole(0, 150)), "whole years from 0 to 150")
-_OCCUPATION = Field("occupation", _anything, "text")
-_ZIP_CODE = Field("zip_code", _anything, "text")
+_GENDER = Field("gender", "[FM]?", "F or M")
+_AGE = Field("age", "(?:[0-9]{1,2}|1[0-4][0-9]|150)?", "whole years from 0 to 150")
+_OCCUPATION, _ZIP_CODE, _TITLE = Field("occupation"), Field("zip_code"), Field("title")
 
 
-def _rating_columns(texts: dict[str, Column]) -> list[Column]:
+def _rating_columns(texts: Column) -> list[Column]:
     return [
-        texts["user_id"].try_cast("long").alias("user_id"),
-        texts["item_id"].try_cast("long").alias("item_id"),
-        texts["rating"].try_cast("double").alias("rating"),
-        texts["timestamp"].try_cast("long").alias("timestamp"),
+        texts[0].cast("long").alias("user_id"),
+        texts[1].cast("long").alias("item_id"),
+        texts[2].cast("double").alias("rating"),
+        texts[3].cast("long").alias("timestamp"),
     ]
 
 
-def _user_columns(texts: dict[str, Column], occupation: Column) -> list[Column]:
+def _user_columns(user: Column, gender: Column, age: Column, occupation: Column, zip_code: Column) -> list[Column]:
     return [
-        texts["user_id"].try_cast("long").alias("user_id"),
-        F.nullif(texts["gender"], F.lit("")).alias("gender"),
-        texts["age"].try_cast("int").alias("age"),
-        F.nullif(occupation, F.lit("")).alias("occupation"),
-        F.nullif(texts["zip_code"], F.lit("")).alias("zip_code"),
+        user.cast("long").alias("user_id"),
+        _or_null(gender).alias("gender"),
+        _or_null(age).cast("int").alias("age"),
+        _or_null(occupation).alias("occupation"),
+        _or_null(zip_code).alias("zip_code"),
     ]
 
 
-def _item_columns(texts: dict[str, Column], year: Column, genres: Column) -> list[Column]:
-    return [
-        texts["item_id"].try_cast("long").alias("item_id"),
-        texts["title"].alias("title"),
-        year.alias("year"),
-        genres.alias("genres"),
-    ]
+def _item_columns(item: Column, title: Column, year: Column, genres: Column) -> list[Column]:
+    return [item.cast("long").alias("item_id"), title.alias("title"), year.alias("year"), genres.alias("genres")]
+
+
+def _or_null(text: Column) -> Column:
+    return F.nullif(text, F.lit(""))
+
+
+def _year(text: Column, pattern: str) -> Column:
+    return _or_null(F.regexp_extract(text, pattern, 1)).cast("int")
 
 
 def _title_year(title: Column) -> Column:
-    return F.regexp_extract(title, r"\((\d{4})\)\s*$", 1).try_cast("int")
+    return _year(title, r"\(([0-9]{4})\)\s*$")
 
 
 def _occupation_name(code: Column) -> Column:
@@ -131,40 +114,35 @@ ML_100K_RATINGS = TableFormat("\t", _RATING_FIELDS, _rating_columns)
 ML_100K_USERS = TableFormat(
     "|",
     (_id("user_id"), _AGE, _GENDER, _OCCUPATION, _ZIP_CODE),
-    lambda texts: _user_columns(texts, texts["occupation"]),
-    key="user_id",
+    lambda texts: _user_columns(texts[0], texts[2], texts[1], texts[3], texts[4]),
+    unique=True,
 )
 ML_1M_RATINGS = TableFormat("::", _RATING_FIELDS, _rating_columns)
 ML_1M_USERS = TableFormat(
     "::",
     (_id("user_id"), _GENDER, _AGE, _OCCUPATION, _ZIP_CODE),
-    lambda texts: _user_columns(texts, _occupation_name(texts["occupation"])),
-    key="user_id",
+    lambda texts: _user_columns(texts[0], texts[1], texts[2], _occupation_name(texts[3]), texts[4]),
+    unique=True,
 )
-
-
-def _ml_1m_item_columns(texts: dict[str, Column]) -> list[Column]:
-    genres = F.array_remove(F.split(texts["genres"], r"\|"), "")
-    return _item_columns(texts, _title_year(texts["title"]), genres)
-
-
 ML_1M_ITEMS = TableFormat(
     "::",
-    (_id("item_id"), Field("title", _anything, "text"), Field("genres", _anything, "text")),
-    _ml_1m_item_columns,
-    key="item_id",
+    (_id("item_id"), _TITLE, Field("genres")),
+    lambda texts: _item_columns(
+        texts[0], texts[1], _title_year(texts[1]), F.array_remove(F.split(texts[2], r"\|"), "")
+    ),
+    unique=True,
 )
 
 
 def ml_100k_items(genres: Sequence[str]) -> TableFormat:
     """The format of u.item: five fields and one flag per genre; the flag "unknown" means no genre."""
-    texts = [Field(name, _anything, "text") for name in ("title", "release_date", "video_date", "address")]
-    flags = [Field(f"genre {name}", lambda text: text.isin("0", "1"), "0 or 1") for name in genres]
+    texts = (_TITLE, Field("release_date"), Field("video_date"), Field("address"))
+    flags = (Field(f"genre {name}", "[01]", "0 or 1") for name in genres)
 
-    def columns(fields: dict[str, Column]) -> list[Column]:
-        names = [F.when(fields[f"genre {name}"] == "1", name) for name in genres if name != "unknown"]
-        released = F.regexp_extract(fields["release_date"], r"(\d{4})$", 1).try_cast("int")
-        year = F.coalesce(released, _title_year(fields["title"]))
-        return _item_columns(fields, year, F.array_compact(F.array(*names)))
+    def columns(texts: Column) -> list[Column]:
+        year = F.coalesce(_year(texts[2], "([0-9]{4})$"), _title_year(texts[1]))
+        names = F.array(*[F.lit(name) for name in genres])
+        flagged = F.filter(names, lambda name, index: (F.get(texts, index + 5) == "1") & (name != "unknown"))
+        return _item_columns(texts[0], texts[1], year, flagged)
 
-    return TableFormat("|", (_id("item_id"), *texts, *flags), columns, key="item_id")
+    return TableFormat("|", (_id("item_id"), *texts, *flags), columns, unique=True)

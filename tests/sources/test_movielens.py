@@ -1,0 +1,131 @@
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from tandem.errors import UserError
+from tandem.sources.movielens import RawMovieLens, read_movielens
+
+FLAGS = "|".join("0" * 19)
+
+
+def _write(folder: Path, **changed: str) -> Path:
+    """Three tiny, valid files of ml-100k; ``data``, ``user`` and ``item`` replace one of them."""
+    content = {
+        "data": "1\t10\t5\t881250949\n1\t11\t3.5\t881250950\n2\t10\t1\t881250951\n",
+        "user": "1|24|M|technician|00501\n2||F|other|T8H1N\n",
+        "item": (
+            f"10|Fête (1995)|01-Jan-1994||http://x|0|1|{FLAGS[4:]}\n"
+            f"11|No date (1996)||||1|{FLAGS[2:]}\n"
+            f"12|unknown||||{FLAGS}\n"
+        ),
+    } | changed
+    folder.mkdir(exist_ok=True)
+    for name, text in content.items():
+        (folder / f"u.{name}").write_bytes(text.encode("latin-1"))
+    return folder
+
+
+def _rows(raw: RawMovieLens) -> tuple[list[tuple], list[tuple], list[tuple]]:
+    return tuple(  # type: ignore[return-value]
+        sorted(tuple(row) for row in table.collect()) for table in (raw.ratings, raw.users, raw.items)
+    )
+
+
+def test_ml_100k_is_read_with_its_types(spark: SparkSession, tmp_path: Path) -> None:
+    raw = read_movielens(spark, _write(tmp_path / "a [b] c"), "ml-100k")
+    ratings, users, items = _rows(raw)
+    assert ratings == [(1, 10, 5.0, 881250949), (1, 11, 3.5, 881250950), (2, 10, 1.0, 881250951)]
+    assert users == [(1, "M", 24, "technician", "00501"), (2, "F", None, "other", "T8H1N")]
+    assert items == [
+        (10, "Fête (1995)", 1994, ["Action"]),
+        (11, "No date (1996)", 1996, []),
+        (12, "unknown", None, []),
+    ]
+    assert raw.ratings.dtypes == [
+        ("user_id", "bigint"),
+        ("item_id", "bigint"),
+        ("rating", "double"),
+        ("timestamp", "bigint"),
+    ]
+    assert raw.users.dtypes[2] == ("age", "int")
+    assert raw.items.dtypes[2:] == [("year", "int"), ("genres", "array<string>")]
+
+
+def test_ml_1m_is_read_with_its_types(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "ratings.dat").write_text("1::1193::5::978300760\r\n1::661::3::978302109\r\n")
+    (tmp_path / "users.dat").write_text("1::F::1::10::48067\n2::M::56::99::02460-1234\n")
+    (tmp_path / "movies.dat").write_bytes("661::Été (1996)::Animation|Children's\n1193::No genre::\n".encode("latin-1"))
+    ratings, users, items = _rows(read_movielens(spark, tmp_path, "ml-1m"))
+    assert ratings == [(1, 661, 3.0, 978302109), (1, 1193, 5.0, 978300760)]
+    assert users == [(1, "F", 1, "K-12 student", "48067"), (2, "M", 56, "99", "02460-1234")]
+    assert items == [(661, "Été (1996)", 1996, ["Animation", "Children's"]), (1193, "No genre", None, [])]
+
+
+def test_genres_are_named_by_u_genre(spark: SparkSession, tmp_path: Path) -> None:
+    folder = _write(tmp_path, item="10|A||||1|0|1\n11|B||||0|0|0\n")
+    (folder / "u.genre").write_text("unknown|0\nNoir|1\nRoad|2\n\n")
+    assert _rows(read_movielens(spark, folder, "ml-100k"))[2] == [(10, "A", None, ["Road"]), (11, "B", None, [])]
+    (folder / "u.genre").write_text("unknown|0\nNoir\n")
+    with pytest.raises(UserError, match=r"u.genre, row 2: expected name\|1, found 'Noir'"):
+        read_movielens(spark, folder, "ml-100k")
+
+
+GOOD = "1\t10\t5\t881250949\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("data", f"{GOOD}\n1,10,5,881250949\n", r"u.data, row 3: expected 4 fields separated by '\\t', found 1"),
+        ("data", f"{GOOD}1\t10\t5\n1\t10\n", r"u.data, row 2: .*found 3 \(2 such rows\)"),
+        ("data", f"{GOOD}1\tten\t5\t1\n", "u.data, row 2: column item_id: expected a whole number from 0, found 'ten'"),
+        ("data", f"1.5\t10\t5\t1\n{GOOD}", "u.data, row 1: column user_id: .*found '1.5'"),
+        ("data", f"{GOOD}1\t10\t5.5\t1\n", "row 2: column rating: expected a number from 0.5 to 5, found '5.5'"),
+        ("data", f"{GOOD}1\t10\tNaN\t1\n", "row 2: column rating: .*found 'NaN'"),
+        ("data", f"{GOOD}1\t10\t5\t881250949000\n", "row 2: column timestamp: expected whole seconds since 1970"),
+        ("data", f"{GOOD}1\t10\t5\t-1\n", "row 2: column timestamp: .*found '-1'"),
+        ("data", f"{GOOD}1\t10\t0.4\t1\n", "row 2: column rating: .*found '0.4'"),
+        ("data", f"{GOOD}1\t10\t5\t8812", "u.data is truncated: its last row ends within '1\t10\t5\t8812'"),
+        ("data", "\n\n", "u.data has no rows"),
+        ("user", "1|old|M|other|1\n", "u.user, row 1: column age: expected whole years from 0 to 150, found 'old'"),
+        ("user", "1|24|X|other|1\n", "u.user, row 1: column gender: expected F or M, found 'X'"),
+        ("user", "1|24|M|a|1\n2|24|M|a|1\n1|24|M|a|1\n", "u.user, row 3: column user_id: 1 stands in row 1 already"),
+        ("item", f"10|A||||{FLAGS[:-1]}2\n", "u.item, row 1: column genre Western: expected 0 or 1, found '2'"),
+        ("item", f"10|A|B||||{FLAGS}\n", r"u.item, row 1: expected 24 fields separated by '\|', found 25"),
+    ],
+)
+def test_a_malformed_line_is_named(spark: SparkSession, tmp_path: Path, file: str, text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message) as raised:
+        read_movielens(spark, _write(tmp_path, **{file: text}), "ml-100k")
+    assert len(str(raised.value).splitlines()) == 1
+
+
+def test_fewer_ratings_than_promised_are_a_warning(
+    spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = _write(tmp_path)
+    (folder / "u.info").write_text("2 users\n3 items\n5 ratings\n")
+    read_movielens(spark, folder, "ml-100k")
+    assert "u.info promises 5 ratings, but only 3 were found beside it" in caplog.text
+
+
+def test_checking_is_one_query(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each Spark action costs tenths of a second, and a whole run has half a minute."""
+    frame = type(spark.range(1))
+    collect, collected = frame.collect, []
+    monkeypatch.setattr(frame, "collect", lambda self: collected.append(self) or collect(self))
+    read_movielens(spark, _write(tmp_path), "ml-100k")
+    assert len(collected) == 1
+
+
+def test_the_published_files_are_read_whole(spark: SparkSession, movielens_dir: Path) -> None:
+    small = read_movielens(spark, movielens_dir, "ml-100k")
+    assert [table.count() for table in (small.ratings, small.users, small.items)] == [100_000, 943, 1_682]
+    items = {row["item_id"]: row for row in small.items.collect()}
+    assert items[1]["genres"] == ["Animation", "Children's", "Comedy"]
+    assert items[543]["title"] == "Misérables, Les (1995)"
+    assert (items[267]["year"], items[267]["genres"]) == (None, [])
+    large = read_movielens(spark, movielens_dir / "ml-1m", "ml-1m")
+    assert [table.count() for table in (large.ratings, large.users, large.items)] == [1_000_209, 6_040, 3_883]
+    assert large.users.where("user_id = 4").collect()[0]["zip_code"] == "02460"
