@@ -4,6 +4,7 @@ import contextlib
 import logging.config
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -40,6 +41,9 @@ def quiet_logging() -> None:
             if isinstance(logger, logging.Logger):
                 logger.handlers.clear()
         logging.getLogger("kedro").setLevel(logging.WARNING)
+        logging.getLogger("kedro_viz").setLevel(logging.ERROR)
+        # Kedro's own use of a function that OmegaConf has deprecated.
+        warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is deprecated")
         logging.config.dictConfig(LOGGING)
 
 

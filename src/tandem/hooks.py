@@ -4,6 +4,7 @@ import difflib
 import logging
 import os
 import shlex
+import sys
 import time
 from typing import Any
 
@@ -24,6 +25,8 @@ class LazySparkHook:
     def after_context_created(self, context: KedroContext) -> None:
         """Put the configuration where a new session looks for it."""
         os.environ["PYSPARK_SUBMIT_ARGS"] = submit_arguments(context.config_loader["spark"])
+        # Spark's own default is whatever python3 is first on PATH.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
 
 
 def submit_arguments(configuration: dict[str, Any]) -> str:

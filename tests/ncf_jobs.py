@@ -1,4 +1,4 @@
-"""A tiny NCF training job on generated Parquet, for the tests of this folder."""
+"""A tiny NCF training job on generated Parquet, for tests."""
 
 from pathlib import Path
 from typing import Any

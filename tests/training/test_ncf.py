@@ -1,0 +1,189 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from ncf_jobs import DEFAULTS, ITEMS, USERS, write_job
+from tandem.distributed.collectives import SingleRank
+from tandem.distributed.launcher import launch
+from tandem.errors import UserError
+from tandem.models.ncf import load_ncf
+from tandem.parameters import DistributedParameters
+from tandem.training.jobs import NCFJob
+from tandem.training.ncf import NCFTrainer, train_ncf
+
+FRESH: dict[str, Any] = {"negatives": "fresh", "fresh_negatives": 3}
+KINDS = {
+    "stored bce": {},
+    "fresh bce": FRESH,
+    "fresh softmax": FRESH | {"loss": "sampled_softmax"},
+    "bf16": {"precision": "bf16"},
+    "no early stopping": {"early_stopping": None},
+    "refit": {"refit": True},
+}
+
+
+class InterruptedJobError(Exception):
+    pass
+
+
+# Everything but the order of the rows in a global batch is then the same for any number of ranks.
+NO_NOISE: dict[str, Any] = {
+    "epochs": 6,
+    "learning_rate": 0.02,
+    "early_stopping": None,
+    "unknown_rate": 0.0,
+    "model": DEFAULTS["model"] | {"dropout": 0.0},
+}
+
+
+def train(job: NCFJob, stop_after: int | None = None) -> list[dict[str, Any]]:
+    """Train in this process; stop_after: interrupt when so many epochs have been reported."""
+    events: list[dict[str, Any]] = []
+
+    def emit(event: dict[str, Any]) -> None:
+        events.append(event)
+        if stop_after is not None and sum(one["event"] == "epoch" for one in events) >= stop_after:
+            raise InterruptedJobError
+
+    train_ncf(job, SingleRank(), emit)
+    return events
+
+
+def weights(job: NCFJob) -> dict[str, torch.Tensor]:
+    return load_file(job.staging / "model" / "model.safetensors")
+
+
+def history(job: NCFJob) -> list[dict[str, Any]]:
+    return json.loads((job.staging / "history.json").read_text())
+
+
+def equal(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> bool:
+    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_loss_falls_and_the_model_ranks_better_than_chance(tmp_path, kind):
+    job = write_job(tmp_path, **{"epochs": 12, "learning_rate": 0.03} | KINDS[kind])
+    train(job)
+    records = history(job)
+    assert records[-1]["train_loss"] < records[0]["train_loss"]
+    assert [record["epoch"] for record in records] == list(range(1, len(records) + 1))
+    scores = load_ncf(job.staging / "model").score_all(torch.arange(1, USERS + 1))[:, 1:]
+    users, items = np.arange(1, USERS + 1)[:, None], np.arange(1, ITEMS + 1)[None, :]
+    liked = torch.from_numpy(users % 2 == items % 2)
+    assert scores[liked].mean() > scores[~liked].mean()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_job_ends_with_the_same_weights(tmp_path, kind):
+    first, second = (write_job(tmp_path / name, **KINDS[kind]) for name in ("a", "b"))
+    train(first)
+    train(second)
+    assert equal(weights(first), weights(second))
+    other = write_job(tmp_path / "c", seed=8, **KINDS[kind])
+    train(other)
+    assert not equal(weights(first), weights(other))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("stop_after", [1, 2, 4])
+def test_resume_ends_with_the_weights_of_an_uninterrupted_run(tmp_path, kind, stop_after):
+    parameters = {"epochs": 3} | KINDS[kind]
+    whole, cut = (write_job(tmp_path / name, **parameters) for name in ("whole", "cut"))
+    train(whole)
+    try:
+        train(cut, stop_after)
+    except InterruptedJobError:
+        assert not (cut.staging / "model").exists()
+    resumed = cut.model_copy(update={"parameters": cut.parameters.model_copy(update={"resume": True})})
+    train(resumed)
+    assert equal(weights(whole), weights(cut))
+    fields = ("epoch", "train_loss", "learning_rate", "val_ndcg@10")
+    assert [[r.get(f) for f in fields] for r in history(whole)] == [[r.get(f) for f in fields] for r in history(cut)]
+
+
+def test_resume_without_a_checkpoint_with_other_settings_or_a_damaged_one_is_one_line(tmp_path):
+    job = write_job(tmp_path, resume=True)
+    with pytest.raises(UserError, match="nothing to resume"):
+        train(job)
+    train(write_job(tmp_path))
+    with pytest.raises(UserError, match=r"ncf\.learning_rate = 0\.01 and this run has 0\.02"):
+        train(write_job(tmp_path, resume=True, learning_rate=0.02))
+    (job.checkpoints / "latest.safetensors").write_bytes(b"not a checkpoint")
+    with pytest.raises(UserError, match="is damaged"):
+        train(job)
+
+
+def test_early_stopping_restores_the_best_weights(tmp_path):
+    job = write_job(tmp_path, epochs=40, learning_rate=0.2, early_stopping={"metric": "ndcg@10", "patience": 2})
+    trainer = NCFTrainer(job, SingleRank(), lambda event: None)
+    trainer.fit()
+    values = [record["val_ndcg@10"] for record in trainer.state.history]
+    best = int(np.argmax(values)) + 1
+    assert len(values) == best + 2 < 40
+    assert trainer.state.best_epoch == best
+    shorter = NCFTrainer(write_job(tmp_path / "b", epochs=best, learning_rate=0.2), SingleRank(), lambda event: None)
+    shorter._train_until(best)
+    assert torch.equal(trainer.flat.copy(), shorter.flat.copy())
+
+
+def test_a_refit_trains_on_the_held_out_rows_too(tmp_path):
+    job = write_job(tmp_path, refit=True)
+    events = train(job)
+    samples = {event["phase"]: event["samples"] for event in events if event["event"] == "epoch"}
+    assert samples["refit"] == pq.read_metadata(job.train).num_rows > samples["search"]
+
+
+def test_divergence_is_one_line(tmp_path):
+    with pytest.raises(UserError, match=r"training diverged in epoch 1: lower ncf\.learning_rate"):
+        train(write_job(tmp_path, learning_rate=1e30))
+
+
+def test_more_ranks_than_rows_is_one_line(tmp_path):
+    job = write_job(tmp_path)
+    few = pq.read_table(job.train).slice(0, 1)
+    pq.write_table(few, job.train)
+
+    class SecondOfTwo(SingleRank):
+        rank, size = 0, 2
+
+    with pytest.raises(UserError, match=r"rank 0 of 2 has no training rows.*use fewer ranks"):
+        NCFTrainer(job.model_copy(), SecondOfTwo(), lambda event: None)
+
+
+def test_probabilities_are_calibrated_on_held_out_rows(tmp_path):
+    job = write_job(tmp_path, negatives="fresh", fresh_negatives=15, epochs=15, learning_rate=0.03)
+    trainer = NCFTrainer(job, SingleRank(), lambda event: None)
+    trainer.fit()
+    rows = trainer.data.validation.rows
+    logits = trainer.model.eval()(torch.from_numpy(rows.pairs.users), torch.from_numpy(rows.pairs.items)).detach()
+    calibration = trainer.state.calibration
+    raw, calibrated = torch.sigmoid(logits), torch.sigmoid(calibration.scale * logits + calibration.offset)
+    share = float(rows.labels.mean())
+    assert abs(float(calibrated.mean()) - share) < 1e-3 < abs(float(raw.mean()) - share)
+
+
+@pytest.mark.slow
+def test_two_ranks_end_with_equal_weights_and_the_result_of_one(tmp_path):
+    """Stated noise: with the same global batches in another order, final training losses differ by under 2 %."""
+    losses = {}
+    for ranks in (1, 2):
+        job = write_job(tmp_path / str(ranks), **NO_NOISE)
+        distributed = DistributedParameters(num_ranks=ranks, cores_per_rank=1)
+        events: list[dict[str, Any]] = []
+        launch(
+            "tandem.training.ncf_rank",
+            job,
+            parameters=distributed,
+            framework="torch",
+            work_dir=Path(tmp_path / f"work{ranks}"),
+            on_event=events.append,
+        )
+        losses[ranks] = history(job)[-1]["train_loss"]
+    assert losses[1] == pytest.approx(losses[2], rel=0.02)
