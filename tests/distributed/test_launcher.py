@@ -19,6 +19,7 @@ from tandem.distributed.launcher import LaunchResult, RankError, launch
 from tandem.errors import UserError
 from tandem.parameters import DistributedParameters
 
+ONE_AND_TWO = [1, pytest.param(2, marks=pytest.mark.slow)]
 TWO_CORES = len(os.sched_getaffinity(0)) >= 2
 
 
@@ -106,6 +107,7 @@ def test_one_rank_runs_in_a_child_bound_as_planned(run: Callable[..., LaunchResu
     assert json.loads((tmp_path / "spec.json").read_text()) == {"a": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not TWO_CORES, reason="two ranks are bound to a core each")
 def test_two_ranks_are_bound_as_planned(run: Callable[..., LaunchResult], caplog: pytest.LogCaptureFixture) -> None:
     events: list[dict[str, Any]] = []
@@ -120,12 +122,14 @@ def test_two_ranks_are_bound_as_planned(run: Callable[..., LaunchResult], caplog
     assert (result.log_dir / "mpirun.log").read_text() == "", "mpirun has nothing to say"
 
 
+@pytest.mark.slow
 def test_more_ranks_than_cores_run_unbound(run: Callable[..., LaunchResult], caplog: pytest.LogCaptureFixture) -> None:
     result = run({}, num_ranks=len(os.sched_getaffinity(0)) + 1)
     assert {row["bound_by"] for row in result.ranks} == {"nobody"}
     assert "no scaling measurement" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not TWO_CORES, reason="two ranks are bound to a core each")
 @pytest.mark.parametrize("strict", [False, True])
 def test_a_binding_that_differs_from_the_plan(
@@ -145,7 +149,7 @@ def test_a_binding_that_differs_from_the_plan(
     assert "the rank binds itself" in caplog.text
 
 
-@pytest.mark.parametrize("num_ranks", [1, 2])
+@pytest.mark.parametrize("num_ranks", ONE_AND_TWO)
 def test_the_failing_ranks_own_traceback(run: Callable[..., LaunchResult], num_ranks: int) -> None:
     who = num_ranks - 1
     with pytest.raises(RankError) as caught:
@@ -167,7 +171,7 @@ def test_a_user_error_crosses_as_one_line(run: Callable[..., LaunchResult], num_
     assert str(caught.value) == "u.data, line 3: five columns; tabs are needed"
 
 
-@pytest.mark.parametrize("num_ranks", [1, 2])
+@pytest.mark.parametrize("num_ranks", ONE_AND_TWO)
 def test_a_killed_rank_is_named(run: Callable[..., LaunchResult], num_ranks: int) -> None:
     who = num_ranks - 1
     with pytest.raises(RankError, match=f"rank {who} on .* was killed by SIGKILL") as caught:
@@ -176,13 +180,13 @@ def test_a_killed_rank_is_named(run: Callable[..., LaunchResult], num_ranks: int
     assert isinstance(caught.value, UserError)
 
 
-@pytest.mark.parametrize("num_ranks", [1, 2])
+@pytest.mark.parametrize("num_ranks", ONE_AND_TWO)
 def test_a_rank_that_leaves_early_is_no_success(run: Callable[..., LaunchResult], num_ranks: int) -> None:
     with pytest.raises(RankError):
         run({"what": "leave", "who": num_ranks - 1}, num_ranks=num_ranks, stall_timeout_seconds=5)
 
 
-@pytest.mark.parametrize("num_ranks", [1, 2])
+@pytest.mark.parametrize("num_ranks", ONE_AND_TWO)
 def test_a_hanging_rank_ends_at_the_stall_timeout(
     run: Callable[..., LaunchResult], tmp_path: Path, num_ranks: int
 ) -> None:
@@ -202,7 +206,7 @@ def test_start_timeout(run: Callable[..., LaunchResult]) -> None:
         run({}, num_ranks=1, start_timeout_seconds=0.01)
 
 
-@pytest.mark.parametrize("num_ranks", [1, 2])
+@pytest.mark.parametrize("num_ranks", ONE_AND_TWO)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_rank_outlives_its_launcher(
     background: Callable[[int, dict[str, Any]], "subprocess.Popen[bytes]"],
@@ -218,7 +222,7 @@ def test_no_rank_outlives_its_launcher(
     until(lambda: living(tmp_path) == [])
 
 
-@pytest.mark.parametrize("num_ranks", [1, 2])
+@pytest.mark.parametrize("num_ranks", ONE_AND_TWO)
 def test_a_rank_killed_from_outside(
     background: Callable[[int, dict[str, Any]], "subprocess.Popen[bytes]"], tmp_path: Path, num_ranks: int
 ) -> None:
@@ -273,6 +277,20 @@ def test_a_missing_mpirun_is_named(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match=r"mpirun: none beside .* make setup"):
         run({}, num_ranks=2)
+
+
+def test_the_command_of_two_ranks(tmp_path: Path) -> None:
+    from tandem.distributed.binding import plan
+    from tandem.distributed.topology import Cpu, Topology
+
+    two = plan(Topology((Cpu(4, 0, 4, 0), Cpu(6, 0, 6, 0)), (4, 6)), 2, 1)
+    assert mpirun.rankfile(two) == "rank 0=localhost slot=0\nrank 1=localhost slot=1\n"
+    argv = mpirun.command(two, "tandem.training.ncf_rank", tmp_path / "spec.json", tmp_path / "rankfile")
+    assert argv[1:5] == ["-np", "2", "--map-by", f"rankfile:file={tmp_path}/rankfile"]
+    assert argv[argv.index("mpi_yield_when_idle") + 1] == "1", "one core is shared with Horovod's thread"
+    assert argv[-4:] == [sys.executable, "-m", "tandem.training.ncf_rank", str(tmp_path / "spec.json")]
+    one = plan(Topology((Cpu(4, 0, 4, 0),), (4,)), 1, 1)
+    assert mpirun.command(one, "m", Path("s"), Path("r")) == [sys.executable, "-m", "m", "s"]
 
 
 def test_the_environment_of_ranks_has_nothing_of_an_outer_job(tmp_path: Path) -> None:

@@ -23,7 +23,14 @@ _THREAD_VARIABLES = (
     "MKL_NUM_THREADS",
     "TF_NUM_INTRAOP_THREADS",
 )
-_CYCLE_TIME_MS = "1"
+
+# Shared memory on one host. A waiting MPI call gives its core away: Horovod's thread waits for its peers in the middle
+# of the computation, on the rank's only core (median step at a cycle of 1 ms: 13 ms with yielding, 18 to 22 without).
+_MCA = {"pml": "ob1", "btl": "self,sm", "mpi_yield_when_idle": "1"}
+
+# How often Horovod's own thread looks for work, in milliseconds. Measured with two one-core ranks, 11.6 ms of
+# computation and one allreduce of 1 MB a step (median step): 12.1 ms at 0.3, 12.4 at 0.1, 12.8 at 1, 13.9 at 2.
+_CYCLE_TIME_MS = "0.3"
 
 
 def find_mpirun() -> Path:
@@ -50,12 +57,11 @@ def command(plan: BindingPlan, module: str, spec_file: Path, rankfile_path: Path
         placement = ["--map-by", f"rankfile:file={rankfile_path}"]
     else:
         placement = ["--map-by", ":OVERSUBSCRIBE", "--bind-to", "none"]
-    return [str(find_mpirun()), "-np", str(len(plan.ranks)), *placement, *_mca(plan), *program]
+    return [str(find_mpirun()), "-np", str(len(plan.ranks)), *placement, *_mca(), *program]
 
 
-def _mca(plan: BindingPlan) -> list[str]:
-    settings = {"pml": "ob1", "btl": "self,sm", "mpi_yield_when_idle": "1" if plan.oversubscribed else "0"}
-    return [word for name, value in settings.items() for word in ("--mca", name, value)]
+def _mca() -> list[str]:
+    return [word for setting in _MCA.items() for word in ("--mca", *setting)]
 
 
 def environment(
