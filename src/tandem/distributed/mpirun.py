@@ -25,11 +25,13 @@ _THREAD_VARIABLES = (
 )
 
 # Shared memory on one host. A waiting MPI call gives its core away: Horovod's thread waits for its peers in the middle
-# of the computation, on the rank's only core (median step at a cycle of 1 ms: 13 ms with yielding, 18 to 22 without).
+# of the computation, on the rank's only core. Median step of two one-core ranks with about 11.6 ms of computation and
+# one allreduce of 1 MB, at a cycle of 0.3 ms, four interleaved passes on a busy machine: 14 to 18 ms with yielding, 26
+# to 31 ms without.
 _MCA = {"pml": "ob1", "btl": "self,sm", "mpi_yield_when_idle": "1"}
 
-# How often Horovod's own thread looks for work, in milliseconds. Measured with two one-core ranks, 11.6 ms of
-# computation and one allreduce of 1 MB a step (median step): 12.1 ms at 0.3, 12.4 at 0.1, 12.8 at 1, 13.9 at 2.
+# How often Horovod's own thread looks for work, in milliseconds. A blocking allreduce waits up to one cycle, so a short
+# one; 0.1, 0.3, 0.5 and 1 could not be told apart on that busy machine, so the exact value is not a measured optimum.
 _CYCLE_TIME_MS = "0.3"
 
 
