@@ -42,7 +42,9 @@ class NeuMFParameters(Parameters):
     mlp_dim: int = Field(64, ge=1, description="width of the user and of the item embedding of the MLP part")
     hidden_units: tuple[int, ...] = Field((64, 32, 16), min_length=1)
     side_dim: int = Field(8, ge=0, description="width of each side feature's embedding; 0 leaves side features out")
-    dropout: Rate = 0.5
+    dropout: Rate = Field(0.5, description="behind every hidden layer")
+    embedding_dropout: Rate = Field(0.0, description="of the embeddings that enter GMF and MLP")
+    embedding_init_std: float = Field(0.01, gt=0.0)
 
 
 class EarlyStoppingParameters(Parameters):
@@ -79,8 +81,13 @@ class NCFParameters(Parameters):
 
     # Training.
     loss: Literal["bce", "sampled_softmax"] = "bce"
-    negatives: Literal["stored", "fresh"] = Field("stored", description="fresh: drawn anew every epoch in the ranks")
-    fresh_negatives: int = Field(4, ge=1, description="per positive, where negatives are fresh")
+    negatives: Literal["stored", "fresh", "shared"] = Field(
+        "stored",
+        description="stored rows; fresh: each positive's own, drawn anew every epoch in the ranks; shared: steps of "
+        "whole users with all their positives, and one fresh draw that they share",
+    )
+    fresh_negatives: int = Field(4, ge=1, description="per positive (shared: what they weigh, per positive)")
+    shared_negatives: int = Field(512, ge=1, description="items in the draw that the users of a step share")
     epochs: int = Field(20, ge=1)
     batch_size: int = Field(10_240, ge=1, description="rows of one step on all ranks together")
     learning_rate: float = Field(1e-3, gt=0.0)
@@ -105,7 +112,7 @@ class NCFParameters(Parameters):
     @model_validator(mode="after")
     def _consistent(self) -> "NCFParameters":
         if self.loss == "sampled_softmax" and self.negatives == "stored":
-            raise ValueError("loss: sampled_softmax needs negatives: fresh (it compares a positive with its own draws)")
+            raise ValueError("loss: sampled_softmax needs negatives: fresh or shared")
         if self.negatives == "stored" and self.negatives_per_positive == 0:
             raise ValueError("negatives: stored needs negatives_per_positive of at least 1")
         if self.early_stopping is not None and self.validation_fraction == 0.0:

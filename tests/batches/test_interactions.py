@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from tandem.batches import interactions
-from tandem.batches.interactions import FreshNegatives, Membership, Pairs, StoredRows, epoch_generator, forget_ids
+from tandem.batches.interactions import FreshNegatives, Membership, Pairs, StoredRows, epoch_streams, forget_ids
 
 USERS, ITEMS = 30, 20
 
@@ -16,7 +16,7 @@ def positives() -> Pairs:
 
 
 def all_batches(rows, seed: int, epoch: int = 0, rank: int = 0):
-    batch = rows.epoch(epoch_generator(seed, epoch, rank))
+    batch = rows.epoch(epoch_streams(seed, epoch, rank))
     parts = [batch(slice(start, start + 16)) for start in range(0, len(rows), 16)]
     return tuple(torch.cat(columns) for columns in zip(*parts, strict=True))
 

@@ -18,10 +18,13 @@ from tandem.training.jobs import NCFJob
 from tandem.training.ncf import NCFTrainer, train_ncf
 
 FRESH: dict[str, Any] = {"negatives": "fresh", "fresh_negatives": 3}
+SHARED: dict[str, Any] = {"negatives": "shared", "shared_negatives": 16, "fresh_negatives": 3}
 KINDS = {
     "stored bce": {},
     "fresh bce": FRESH,
     "fresh softmax": FRESH | {"loss": "sampled_softmax"},
+    "shared bce": SHARED,
+    "shared softmax": SHARED | {"loss": "sampled_softmax"},
     "bf16": {"precision": "bf16"},
     "no early stopping": {"early_stopping": None},
     "refit": {"refit": True},

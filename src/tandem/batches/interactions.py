@@ -26,14 +26,55 @@ class Batch(NamedTuple):
     labels: Tensor
 
 
+class SharedBatch(NamedTuple):
+    """Whole users of one step on one rank, with negatives that they share.
+
+    users: int32 [B]; positive_rows: index into users, int64 [P]; positive_items: int32 [P]; negatives: int32 [K];
+    weights: of each user's negatives, float32 [B, K], 0 where one is a positive of the user.
+    """
+
+    users: Tensor
+    positive_rows: Tensor
+    positive_items: Tensor
+    negatives: Tensor
+    weights: Tensor
+
+
 class Rows(Protocol):
-    """Training rows of a rank."""
+    """Training rows of a rank: what a step takes a slice of."""
+
+    @property
+    def pairs_per_row(self) -> float:
+        """(user, item) pairs that are scored for a row, on average."""
+        ...
+
+    @property
+    def loss_weight_per_row(self) -> float:
+        """What the losses of a row's pairs weigh together, on average over the rows of all ranks."""
+        ...
 
     def __len__(self) -> int: ...
 
-    def epoch(self, generator: torch.Generator) -> Callable[[slice], Batch]:
+    def epoch(self, streams: "Streams") -> Callable[[slice], Batch | SharedBatch]:
         """A new order of the rows; the result gives the batch of a slice of that order, for slices in sequence."""
         ...
+
+
+class Streams(NamedTuple):
+    """Random streams of an epoch: the rank's own, and one that draws the same on all ranks."""
+
+    own: torch.Generator
+    common: torch.Generator
+
+
+def epoch_streams(seed: int, epoch: int, rank: int) -> Streams:
+    """The streams of a rank in an epoch; they depend on nothing else, so a resumed run draws the same."""
+    return Streams(_generator(seed, epoch, rank), _generator(seed, epoch))
+
+
+def _generator(*key: int) -> torch.Generator:
+    state = np.random.SeedSequence([len(key), *key]).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(state >> np.uint64(1)))
 
 
 @dataclass(frozen=True)
@@ -69,12 +110,6 @@ class Membership:
         return self._keys[places] == keys
 
 
-def epoch_generator(seed: int, epoch: int, rank: int) -> torch.Generator:
-    """The random stream of a rank in an epoch; it depends on nothing else, so a resumed run draws the same."""
-    state = np.random.SeedSequence([seed, epoch, rank]).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(state >> np.uint64(1)))
-
-
 def forget_ids(ids: Tensor, rate: float, generator: torch.Generator) -> None:
     """Set about this share of the ids to 0 (unknown), in place, so that the model learns to meet it."""
     count = round(rate * ids.numel())
@@ -93,8 +128,12 @@ class StoredRows:
     def __len__(self) -> int:
         return len(self.pairs)
 
-    def epoch(self, generator: torch.Generator) -> Callable[[slice], Batch]:
+    pairs_per_row = 1.0
+    loss_weight_per_row = 1.0
+
+    def epoch(self, streams: Streams) -> Callable[[slice], Batch]:
         """Shuffle all columns once, so that a batch is a slice of contiguous memory."""
+        generator = streams.own
         order = torch.randperm(len(self.pairs), generator=generator)
         users, items = torch.from_numpy(self.pairs.users)[order], torch.from_numpy(self.pairs.items)[order]
         labels = torch.from_numpy(self.labels)[order]
@@ -120,8 +159,19 @@ class FreshNegatives:
     def __len__(self) -> int:
         return len(self.positives)
 
-    def epoch(self, generator: torch.Generator) -> Callable[[slice], Batch]:
+    @property
+    def pairs_per_row(self) -> float:
+        """The positive and its negatives."""
+        return 1.0 + self.k
+
+    @property
+    def loss_weight_per_row(self) -> float:
+        """Every pair weighs the same."""
+        return 1.0 + self.k
+
+    def epoch(self, streams: Streams) -> Callable[[slice], Batch]:
         """Shuffle the positives; negatives are drawn batch by batch, which bounds the memory."""
+        generator = streams.own
         order = torch.randperm(len(self.positives), generator=generator)
         users, items = torch.from_numpy(self.positives.users)[order], torch.from_numpy(self.positives.items)[order]
         labels = torch.zeros(1 + self.k)
@@ -146,3 +196,64 @@ class FreshNegatives:
                 break
             drawn[rows, columns] = torch.randint(1, self.num_items, (len(rows),), generator=generator)
         return drawn.int()
+
+
+@dataclass(frozen=True)
+class UsersWithSharedNegatives:
+    """Whole users with all their positives, and negatives drawn once for all users of a step.
+
+    A dense block of scores, users x negatives, is a matrix product where single pairs are gathers, so far more
+    negatives can be afforded. Each user's negatives, less those that are its positives, weigh ``negative_weight`` times its
+    positives together.
+
+    users: int32 [n], of this rank; offsets: int64 [n + 1] into items: int32, their positives; mean_positives: of a
+    user, over all ranks.
+    """
+
+    users: Tensor
+    offsets: Tensor
+    items: Tensor
+    shared: int
+    negative_weight: float
+    num_items: int
+    mean_positives: float
+    is_positive: Callable[[Tensor, Tensor], Tensor]
+    unknown_rate: float = 0.0
+
+    @property
+    def pairs_per_row(self) -> float:
+        """A user's positives and the shared negatives."""
+        return self.mean_positives + self.shared
+
+    @property
+    def loss_weight_per_row(self) -> float:
+        """Each positive weighs 1, and its share of the negatives ``negative_weight``."""
+        return self.mean_positives * (1.0 + self.negative_weight)
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def epoch(self, streams: Streams) -> Callable[[slice], SharedBatch]:
+        """Shuffle the users; negatives are drawn step by step, the same on all ranks."""
+        order = torch.randperm(len(self.users), generator=streams.own)
+        counts = self.offsets.diff()
+
+        def batch(rows: slice) -> SharedBatch:
+            chosen = order[rows]
+            count = counts[chosen]
+            positive_rows = torch.repeat_interleave(torch.arange(len(chosen)), count)
+            within = torch.arange(len(positive_rows)) - (count.cumsum(0) - count)[positive_rows]
+            items = self.items[self.offsets[chosen][positive_rows] + within]
+            negatives = torch.randint(1, self.num_items, (self.shared,), generator=streams.common)
+            users = self.users[chosen]
+            weights = self._weights(users.long(), negatives, count)
+            for ids in (users, items, negatives):
+                forget_ids(ids, self.unknown_rate, streams.own)
+            return SharedBatch(users, positive_rows, items, negatives.int(), weights)
+
+        return batch
+
+    def _weights(self, users: Tensor, negatives: Tensor, count: Tensor) -> Tensor:
+        allowed = (~self.is_positive(users.unsqueeze(1), negatives)).float()
+        per_negative = self.negative_weight * count / allowed.sum(1).clamp_min(1.0)
+        return allowed * per_negative.unsqueeze(1)

@@ -33,6 +33,15 @@ def random_bytes(shape: torch.Size) -> Tensor:
     return words.view(torch.uint8)[:count].view(shape)
 
 
+def dropout(inputs: Tensor, rate: float, *, training: bool) -> Tensor:
+    """Dropout at ``rate``, rounded to 1/256; same shape as the inputs."""
+    threshold = round(rate * 256)
+    if not training or threshold == 0:
+        return inputs
+    kept = (random_bytes(inputs.shape) >= threshold).to(inputs.dtype)
+    return inputs * kept.mul_(256.0 / (256.0 - threshold))
+
+
 def relu_dropout(inputs: Tensor, rate: float, *, training: bool) -> Tensor:
     """ReLU, then (in training) dropout at ``rate``, rounded to 1/256; same shape as the inputs."""
     threshold = round(rate * 256)

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tandem.errors import UserError
-from tandem.models.dropout import relu_dropout
+from tandem.models.dropout import dropout, relu_dropout
 from tandem.parameters import NeuMFParameters
 
 FORMAT_VERSION = 1
@@ -88,6 +88,7 @@ class Side(nn.Module):
     def __init__(self, sizes: SideSizes, parameters: NeuMFParameters, *, bias: bool) -> None:
         super().__init__()
         self.sizes = sizes
+        self.dropout = parameters.embedding_dropout
         self.gmf = nn.Embedding(sizes.num_ids, parameters.gmf_dim)
         self.mlp = nn.Embedding(sizes.num_ids, parameters.mlp_dim)
         side_dim = parameters.side_dim
@@ -136,7 +137,12 @@ class Side(nn.Module):
             parts.append(layer(bag if ids_B is None else bag[ids_B]))
         if self.num_numeric:
             parts.append(self.numbers if ids_B is None else self.numbers[ids_B])
-        return torch.cat([pick(self.gmf.weight), self.first_layer(torch.cat(parts, 1))], 1)
+        gmf, mlp = (self._drop(values) for values in (pick(self.gmf.weight), torch.cat(parts, 1)))
+        return torch.cat([gmf, self.first_layer(mlp)], 1)
+
+    def _drop(self, values: Tensor) -> Tensor:
+        """Dropout of embeddings: one mask per id and step, the same for all rows of that id where it can be."""
+        return dropout(values, self.dropout, training=self.training)
 
 
 class NeuMF(nn.Module):
@@ -163,14 +169,15 @@ class NeuMF(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Embeddings N(0, 0.01), linear layers Xavier uniform, biases zero."""
+        """Embeddings normal, linear layers Xavier uniform, biases zero; GMF starts as plain matrix factorisation."""
         for module in self.modules():
             if isinstance(module, nn.Embedding):
-                nn.init.normal_(module.weight, std=0.01)
+                nn.init.normal_(module.weight, std=self.config.parameters.embedding_init_std)
             elif isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
+        nn.init.ones_(self._output_weights()[0])
 
     def fill(self, users: SideTable, items: SideTable) -> None:
         """Set the side features of every user and item."""
@@ -185,7 +192,21 @@ class NeuMF(nn.Module):
         user_rows, item_rows = self.users(users), self.items(items)
         if items.dim() > users.dim():
             user_rows = user_rows.unsqueeze(1)
-        return self._join(user_rows, item_rows)
+        return self._pairs(user_rows, item_rows)
+
+    def forward_shared(
+        self, users: Tensor, negatives: Tensor, positive_rows: Tensor, positive_items: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Logits of each user's positives, and of negatives that all users of the batch share.
+
+        users: ids [B]; negatives: item ids [K]; positive_rows: index into users [P]; positive_items: item ids [P].
+        Returns float [P] and [B, K].
+        """
+        user_rows = self.users(users)
+        item_rows = self.items(torch.cat([negatives, positive_items]))
+        negative_rows, positive_item_rows = torch.split(item_rows, [len(negatives), len(positive_items)])
+        positives = self._pairs(functional.embedding(positive_rows, user_rows), positive_item_rows)
+        return positives, self._cross(user_rows, negative_rows)
 
     def probability(self, logits: Tensor) -> Tensor:
         """Calibrated probabilities: ``sigmoid(scale * logit + offset)`` with what was fitted on held-out rows."""
@@ -204,24 +225,37 @@ class NeuMF(nn.Module):
         user_rows = self.users(users)
         scores = torch.empty(len(users), item_rows.shape[0])
         for start in range(0, len(users), block):
-            rows = user_rows[start : start + block].unsqueeze(1)
-            scores[start : start + block] = self._join(rows, item_rows.unsqueeze(0))
+            scores[start : start + block] = self._cross(user_rows[start : start + block], item_rows)
         return scores
 
-    def _join(self, user_rows: Tensor, item_rows: Tensor) -> Tensor:
+    def _pairs(self, user_rows: Tensor, item_rows: Tensor) -> Tensor:
         """[..., G + H] of users and items, broadcast against each other, to logits [...]."""
-        widths = [self.gmf_dim, user_rows.shape[-1] - self.gmf_dim]
-        user_gmf, user_half = torch.split(user_rows, widths, -1)
-        item_gmf, item_half = torch.split(item_rows, widths, -1)
-        hidden = relu_dropout(user_half + item_half, self.dropout, training=self.training)
+        (user_gmf, user_half), (item_gmf, item_half) = self._parts(user_rows), self._parts(item_rows)
+        weight_gmf, _ = self._output_weights()
+        return ((user_gmf * weight_gmf) * item_gmf).sum(-1) + self._mlp(user_half + item_half)
+
+    def _cross(self, user_rows: Tensor, item_rows: Tensor) -> Tensor:
+        """[B, G + H] of users and [K, G + H] of items to the logits of all pairs [B, K]."""
+        (user_gmf, user_half), (item_gmf, item_half) = self._parts(user_rows), self._parts(item_rows)
+        weight_gmf, _ = self._output_weights()
+        return (user_gmf * weight_gmf) @ item_gmf.T + self._mlp(user_half.unsqueeze(1) + item_half)
+
+    def _mlp(self, first_layer: Tensor) -> Tensor:
+        """What the MLP adds to the logit: [..., H] to [...]."""
+        hidden = relu_dropout(first_layer, self.dropout, training=self.training)
         for layer in self.hidden:
             hidden = relu_dropout(layer(hidden), self.dropout, training=self.training)
-        return self._output(user_gmf, item_gmf, hidden)
+        _, weight_mlp = self._output_weights()
+        return torch.add(hidden @ weight_mlp, self.output.bias)
 
-    def _output(self, user_gmf: Tensor, item_gmf: Tensor, hidden: Tensor) -> Tensor:
-        weight_gmf, weight_mlp = torch.split(self.output.weight[0], [self.gmf_dim, hidden.shape[-1]])
-        product = (user_gmf * weight_gmf) * item_gmf
-        return torch.add(product.sum(-1) + hidden @ weight_mlp, self.output.bias)
+    def _parts(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        gmf, half = torch.split(rows, [self.gmf_dim, rows.shape[-1] - self.gmf_dim], -1)
+        return gmf, half
+
+    def _output_weights(self) -> tuple[Tensor, Tensor]:
+        weights = self.output.weight[0]
+        gmf, mlp = torch.split(weights, [self.gmf_dim, len(weights) - self.gmf_dim])
+        return gmf, mlp
 
 
 def trainable_parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:

@@ -10,19 +10,18 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from tandem.batches.interactions import Batch, epoch_generator
+from tandem.batches.interactions import Batch, SharedBatch, epoch_streams
 from tandem.batches.shards import StepPlan
 from tandem.distributed.collectives import Communicator
 from tandem.errors import UserError
 from tandem.models.ncf import Calibration, NeuMF, NeuMFConfig, save_ncf
-from tandem.parameters import NCFParameters
 from tandem.training.calibration import fit_calibration
 from tandem.training.checkpoints import Checkpoint, load_checkpoint, remove_checkpoint, save_checkpoint
 from tandem.training.flat_parameters import FlatParameters
 from tandem.training.history import Record, write_history, write_tensorboard
 from tandem.training.jobs import NCFJob
+from tandem.training.losses import summed_loss
 from tandem.training.ncf_data import NCFData, load_ncf_data, side_sizes, side_tables
 from tandem.training.ncf_validation import logits_of, validate_ncf
 from tandem.training.schedules import learning_rate
@@ -146,7 +145,7 @@ class NCFTrainer:
             {str(other): float(len(self.data.training) if other == rank else 0) for other in range(size)}
         )
         rows = [int(totals[str(other)]) for other in range(size)]
-        return StepPlan.of(rows, max(1, self.parameters.batch_size // self.data.pairs_per_row))
+        return StepPlan.of(rows, max(1, int(self.parameters.batch_size / self.data.training.pairs_per_row)))
 
     def _start(self) -> None:
         if self.parameters.resume:
@@ -158,27 +157,28 @@ class NCFTrainer:
             remove_checkpoint(self.job.checkpoints)
 
     def _train_epoch(self, epoch: int) -> Record:
-        rank = self.communicator.rank
-        torch.manual_seed(epoch_generator(self.job.seed + 1, epoch, rank).initial_seed())
-        started = time.perf_counter()
-        batches = self.data.training.epoch(epoch_generator(self.job.seed, epoch, rank))
+        rank, training = self.communicator.rank, self.data.training
+        torch.manual_seed(epoch_streams(self.job.seed + 1, epoch, rank).own.initial_seed())
+        started = last_event = time.perf_counter()
+        batches = training.epoch(epoch_streams(self.job.seed, epoch, rank))
         self.model.train()
-        loss_sum, samples, last_event = torch.zeros(()), 0, started
+        loss_sum, rows = torch.zeros(()), 0
         for step in range(self.plan.steps):
             rate = learning_rate(self.parameters, epoch + (step + 1) / self.plan.steps)
-            pairs = self.plan.global_rows(step) * self.data.pairs_per_row
-            loss = self._train_step(batches(self.plan.rows(rank, step)), pairs, rate)
-            loss_sum += loss * pairs
-            samples += pairs
+            step_rows = self.plan.global_rows(step)
+            loss = self._train_step(batches(self.plan.rows(rank, step)), step_rows, rate)
+            loss_sum += loss * step_rows
+            rows += step_rows
             now = time.perf_counter()
             if rank == 0 and now - last_event > PROGRESS_SECONDS:
                 last_event = now
-                mean = float(loss_sum) * self.communicator.size / samples
-                self._emit_progress(epoch, step, mean, samples / (now - started))
+                mean = float(loss_sum) * self.communicator.size / rows
+                self._emit_progress(epoch, step, mean, rows * training.pairs_per_row / (now - started))
         seconds = time.perf_counter() - started
-        train_loss = self.communicator.allreduce_scalars({"loss": float(loss_sum)})["loss"] / samples
+        train_loss = self.communicator.allreduce_scalars({"loss": float(loss_sum)})["loss"] / rows
         if not math.isfinite(train_loss):
             raise UserError(f"training diverged in epoch {epoch + 1}: lower ncf.learning_rate")
+        samples = round(rows * training.pairs_per_row)
         return {
             "epoch": epoch + 1,
             "train_loss": train_loss,
@@ -188,12 +188,12 @@ class NCFTrainer:
             "samples_per_second": samples / seconds,
         }
 
-    def _train_step(self, batch: Batch, global_pairs: int, rate: float) -> Tensor:
+    def _train_step(self, batch: Batch | SharedBatch, global_rows: int, rate: float) -> Tensor:
         """One step; returns this rank's part of the global mean loss."""
         self.flat.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=self.parameters.precision == "bf16"):
-            logits = self.model(batch.users, batch.items)
-        loss = summed_loss(self.parameters, logits.float(), batch) / global_pairs
+            loss = summed_loss(self.model, batch, self.parameters)
+        loss = loss / (global_rows * self.data.training.loss_weight_per_row)
         loss.backward()  # type: ignore[no-untyped-call]
         self.communicator.allreduce_sum_(self.flat.grads)
         self.optimizer.param_groups[0]["lr"] = rate
@@ -282,18 +282,6 @@ def build_ncf(job: NCFJob) -> NeuMF:
     model = NeuMF(config)
     model.fill(*side_tables(job))
     return model
-
-
-def summed_loss(parameters: NCFParameters, logits: Tensor, batch: Batch) -> Tensor:
-    """Loss summed over the (user, item) pairs of a batch.
-
-    logits: [B], or [B, 1 + k] with the positive first. The sampled softmax counts a row as its 1 + k pairs, so that
-    losses and batches of both kinds are divided by the same number.
-    """
-    if parameters.loss == "bce":
-        return functional.binary_cross_entropy_with_logits(logits, batch.labels, reduction="sum")
-    positives = torch.zeros(len(logits), dtype=torch.int64)
-    return functional.cross_entropy(logits, positives, reduction="sum") * logits.shape[1]
 
 
 def train_ncf(job: NCFJob, communicator: Communicator, emit: Emit) -> None:

@@ -8,9 +8,17 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import torch
 from scipy import sparse
 
-from tandem.batches.interactions import FreshNegatives, Membership, Pairs, Rows, StoredRows
+from tandem.batches.interactions import (
+    FreshNegatives,
+    Membership,
+    Pairs,
+    Rows,
+    StoredRows,
+    UsersWithSharedNegatives,
+)
 from tandem.batches.shards import parquet_files, read_columns
 from tandem.errors import UserError
 from tandem.models.ncf import SideSizes, SideTable
@@ -52,12 +60,11 @@ class ValidationRows:
 class NCFData:
     """What a rank trains on.
 
-    training: its rows, each of ``pairs_per_row`` (user, item) pairs; stored: its stored rows behind them; validation:
-    what is held out of them, if anything; fingerprint: changes with any of the rank's rows, for checkpoints.
+    training: what its steps take slices of; stored: its stored rows; validation: what is held out of them, if
+    anything; fingerprint: changes with any of the rank's rows, for checkpoints.
     """
 
     training: Rows
-    pairs_per_row: int
     stored: LabelledPairs
     validation: ValidationRows | None
     fingerprint: int
@@ -73,13 +80,11 @@ def load_ncf_data(job: NCFJob, rank: int, size: int, *, hold_out: bool) -> NCFDa
     rows = LabelledPairs(pairs, columns["label"].astype(np.float32))
     validation = columns["validation"].astype(bool)
     stored = rows.where(~validation) if hold_out else rows
-    training = _training_rows(job, stored, hold_out=hold_out)
+    training = _training_rows(job, stored, rank, size, hold_out=hold_out)
     if len(training) == 0:
         raise UserError(f"rank {rank} of {size} has no training rows in {job.train}: use fewer ranks, or more data")
-    pairs_per_row = 1 + job.parameters.fresh_negatives if job.parameters.negatives == "fresh" else 1
     return NCFData(
         training,
-        pairs_per_row,
         stored,
         _validation_rows(job, rows.where(validation), rank, size) if hold_out else None,
         _fingerprint(rows, validation),
@@ -123,18 +128,40 @@ def _bag(column: pa.ChunkedArray, ids: npt.NDArray[np.int64], num_ids: int, size
     return np.asarray(bag / np.maximum(bag.sum(1, keepdims=True), 1.0), np.float32)
 
 
-def _training_rows(job: NCFJob, stored: LabelledPairs, *, hold_out: bool) -> Rows:
+def _training_rows(job: NCFJob, stored: LabelledPairs, rank: int, size: int, *, hold_out: bool) -> Rows:
     parameters = job.parameters
     if parameters.negatives == "stored":
         return StoredRows(stored.pairs, stored.labels, parameters.unknown_rate)
+    everything = _positives(job, validation=False if hold_out else None)
+    membership = Membership(everything, job.num_users, job.num_items)
+    if parameters.negatives == "shared":
+        return _whole_users(job, everything, membership, rank, size)
     known = (stored.labels > 0) & (stored.pairs.users > 0) & (stored.pairs.items > 0)
-    membership = Membership(_positives(job, validation=None if not hold_out else False), job.num_users, job.num_items)
     return FreshNegatives(
         stored.where(known).pairs,
         parameters.fresh_negatives,
         job.num_items,
         membership.contains,
         parameters.unknown_rate,
+    )
+
+
+def _whole_users(job: NCFJob, positives: Pairs, membership: Membership, rank: int, size: int) -> Rows:
+    """Every size-th user, with all its positives."""
+    matrix = _matrix(positives, job)
+    everyone = np.flatnonzero(np.diff(matrix.indptr)[1:]) + 1
+    users = everyone[rank::size]
+    mine = matrix[users]
+    return UsersWithSharedNegatives(
+        users=torch.from_numpy(users.astype(np.int32)),
+        offsets=torch.from_numpy(mine.indptr.astype(np.int64)),
+        items=torch.from_numpy(mine.indices.astype(np.int32)),
+        shared=job.parameters.shared_negatives,
+        negative_weight=float(job.parameters.fresh_negatives),
+        num_items=job.num_items,
+        mean_positives=matrix.nnz / max(1, len(everyone)),
+        is_positive=membership.contains,
+        unknown_rate=job.parameters.unknown_rate,
     )
 
 

@@ -1,0 +1,43 @@
+"""Losses of NCF, summed over a batch, so that ranks of unequal batches add up to the mean of one."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from tandem.batches.interactions import Batch, SharedBatch
+from tandem.models.ncf import NeuMF
+from tandem.parameters import NCFParameters
+
+MINUS_INFINITY = -1e30
+
+
+def summed_loss(model: NeuMF, batch: Batch | SharedBatch, parameters: NCFParameters) -> Tensor:
+    """Weighted sum of the losses of all (user, item) pairs of a batch, a float32 scalar.
+
+    A sampled softmax counts a positive with its negatives as often as binary cross entropy weighs them, so that the
+    same divisor serves both.
+    """
+    if isinstance(batch, SharedBatch):
+        positives, negatives = model.forward_shared(
+            batch.users, batch.negatives, batch.positive_rows, batch.positive_items
+        )
+        if parameters.loss == "bce":
+            return _shared_bce(positives.float(), negatives.float(), batch.weights)
+        return _shared_softmax(positives.float(), negatives.float(), batch) * (1.0 + parameters.fresh_negatives)
+    logits = model(batch.users, batch.items).float()
+    if parameters.loss == "bce":
+        return functional.binary_cross_entropy_with_logits(logits, batch.labels, reduction="sum")
+    first = torch.zeros(len(logits), dtype=torch.int64)
+    return functional.cross_entropy(logits, first, reduction="sum") * logits.shape[1]
+
+
+def _shared_bce(positives: Tensor, negatives: Tensor, weights: Tensor) -> Tensor:
+    """positives: [P]; negatives, weights: [B, K]."""
+    return torch.add(functional.softplus(-positives).sum(), (weights * functional.softplus(negatives)).sum())
+
+
+def _shared_softmax(positives: Tensor, negatives: Tensor, batch: SharedBatch) -> Tensor:
+    """Each positive against its user's negatives: -log(e^p / (e^p + sum of e^n)), summed over the positives [P]."""
+    allowed = negatives.masked_fill(batch.weights == 0, MINUS_INFINITY)
+    against = functional.embedding(batch.positive_rows, allowed.logsumexp(1).unsqueeze(1)).squeeze(1)
+    return functional.softplus(against - positives).sum()
