@@ -80,7 +80,7 @@ def set_up(venv: Path, mpi: str) -> None:
     print("setup: three steps, about 10 minutes the first time and 3 with Horovod in the cache", flush=True)
     stamp.unlink(missing_ok=True)
     _step("1/3 virtual environment", lambda: create_venv(venv))
-    _step("2/3 pinned packages (about 1.2 GB to fetch)", lambda: install_packages(venv))
+    _step("2/3 pinned packages (about 0.7 GB to fetch)", lambda: install_packages(venv))
     _step("3/3 Horovod", lambda: ensure_horovod(venv, mpi))
     stamp.write_text(wanted)
 
