@@ -95,7 +95,8 @@ def test_ease_above_its_limit_says_so() -> None:
         Ease(max_items=39).fit(taste_matrix())
 
 
-def test_als_is_the_same_twice_and_silent(capfd: pytest.CaptureFixture[str]) -> None:
+def test_als_is_the_same_twice_and_silent(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("implicit.utils._checked_blas_config", False)  # it warns of a threaded BLAS once per process
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         first, second, other = (Als(factors=4, iterations=5, seed=s).fit(taste_matrix()) for s in (1, 1, 2))

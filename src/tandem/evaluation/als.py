@@ -1,7 +1,6 @@
 """ALS: implicit-feedback matrix factorisation, by the ``implicit`` library."""
 
 import os
-import warnings
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -33,8 +32,7 @@ class Als:
         """
         model = _implicit_als()
         # implicit threads over rows itself and asks for a BLAS of one thread beneath.
-        with threadpool_limits(1, "blas"), warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)
+        with threadpool_limits(1, "blas"):
             fitted = model(
                 factors=self.factors,
                 regularization=self.regularization,
