@@ -1,3 +1,4 @@
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,14 @@ def test_ml_1m_is_read_with_its_types(spark: SparkSession, tmp_path: Path) -> No
     assert ratings == [(1, 661, 3.0, 978302109), (1, 1193, 5.0, 978300760)]
     assert users == [(1, "F", 1, "K-12 student", "48067"), (2, "M", 56, "99", "02460-1234")]
     assert items == [(661, "Été (1996)", 1996, ["Animation", "Children's"]), (1193, "No genre", None, [])]
+
+
+def test_the_published_zip_is_read(spark: SparkSession, tmp_path: Path) -> None:
+    folder = _write(tmp_path / "files")
+    with zipfile.ZipFile(tmp_path / "ml-100k.zip", "w") as archive:
+        for file in folder.iterdir():
+            archive.write(file, f"ml-100k/{file.name}")
+    assert len(_rows(read_movielens(spark, tmp_path / "ml-100k.zip", "ml-100k"))[0]) == 3
 
 
 def test_genres_are_named_by_u_genre(spark: SparkSession, tmp_path: Path) -> None:
