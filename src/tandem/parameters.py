@@ -61,9 +61,9 @@ class NCFBaselineParameters(Parameters):
     tune: bool = Field(True, description="choose their settings on a validation part of the training rows")
     ease_l2: float = Field(400.0, gt=0.0)
     ease_max_items: int = Field(20_000, ge=1, description="EASE inverts an items x items matrix: none above this size")
-    als_factors: int = Field(64, ge=1)
-    als_regularization: float = Field(0.05, ge=0.0)
-    als_alpha: float = Field(20.0, gt=0.0)
+    als_factors: int = Field(32, ge=1)
+    als_regularization: float = Field(10.0, ge=0.0)
+    als_alpha: float = Field(1.0, gt=0.0)
     als_iterations: int = Field(15, ge=1)
 
 
@@ -91,6 +91,7 @@ class NCFParameters(Parameters):
     epochs: int = Field(20, ge=1)
     batch_size: int = Field(10_240, ge=1, description="rows of one step on all ranks together")
     learning_rate: float = Field(1e-3, gt=0.0)
+    mlp_learning_rate_factor: float = Field(1.0, gt=0.0, description="of the MLP part: it overfits before GMF is done")
     learning_rate_schedule: Literal["constant", "linear", "cosine", "step"] = "constant"
     learning_rate_step_factor: float = Field(0.1, gt=0.0, le=1.0, description="per epoch, for the step schedule")
     warmup_epochs: float = Field(0.0, ge=0.0)

@@ -203,7 +203,7 @@ class UsersWithSharedNegatives:
     """Whole users with all their positives, and negatives drawn once for all users of a step.
 
     A dense block of scores, users x negatives, is a matrix product where single pairs are gathers, so far more
-    negatives can be afforded. Each user's negatives, less those that are its positives, weigh ``negative_weight`` times its
+    negatives can be afforded. The negatives of a user, less its positives, weigh ``negative_weight`` times its
     positives together.
 
     users: int32 [n], of this rank; offsets: int64 [n + 1] into items: int32, their positives; mean_positives: of a

@@ -12,7 +12,7 @@ Shapes in names: ``U``/``I`` users/items including id 0 (unknown), ``B`` rows, `
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -258,9 +258,9 @@ class NeuMF(nn.Module):
         return gmf, mlp
 
 
-def trainable_parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    """Names and parameters in a fixed order."""
-    return iter(sorted(model.named_parameters(), key=lambda pair: pair[0]))
+def is_mlp_parameter(name: str) -> bool:
+    """Whether a parameter of this name belongs to the MLP part, side features included; the others are GMF's."""
+    return ".gmf." not in name and not name.startswith("output.")
 
 
 def save_ncf(model: NeuMF, folder: Path, *, calibration: Calibration | None = None) -> None:

@@ -1,32 +1,41 @@
 """All parameters of a model in one vector, and their gradients in another.
 
-One allreduce and one optimizer step then serve the whole model, whatever its number of tensors.
+One allreduce and one or two optimizer updates then serve the whole model, whatever its number of tensors.
 """
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 
 class FlatParameters:
-    """Moves a model's parameters, ordered by name, into one float32 vector; the model's tensors become views of it.
+    """Moves a model's parameters into one float32 vector; the model's tensors become views of it.
 
-    ``vector`` is a parameter of shape [number of values]; ``vector.grad`` collects all gradients.
+    ``values`` and ``grads`` are the vectors, [number of values]. ``groups`` are parameters that share their memory, one
+    for each group of the model's parameters, for the optimizer.
     """
 
-    def __init__(self, model: nn.Module) -> None:
-        named = sorted(model.named_parameters(), key=lambda pair: pair[0])
-        parameters = [parameter for _, parameter in named]
-        values = torch.cat([parameter.detach().reshape(-1) for parameter in parameters])
-        grads = torch.zeros_like(values)
+    def __init__(self, model: nn.Module, group_of: Callable[[str], int] = lambda name: 0) -> None:
+        """Lay out by group, then by name; group_of: name of a parameter to its group, from 0."""
+        named = sorted(model.named_parameters(), key=lambda pair: (group_of(pair[0]), pair[0]))
+        self.values = torch.cat([parameter.detach().reshape(-1) for _, parameter in named])
+        self.grads = torch.zeros_like(self.values)
+        sizes: dict[int, int] = {}
         position = 0
-        for parameter in parameters:
+        for name, parameter in named:
             part = slice(position, position + parameter.numel())
-            parameter.data = values[part].view_as(parameter)
-            parameter.grad = grads[part].view_as(parameter)
-            position += parameter.numel()
-        self.vector = nn.Parameter(values)
-        self.vector.grad = grads
-        self.grads = grads
+            parameter.data = self.values[part].view_as(parameter)
+            parameter.grad = self.grads[part].view_as(parameter)
+            sizes[group_of(name)] = sizes.get(group_of(name), 0) + parameter.numel()
+            position = part.stop
+        self.groups = self._share(list(sizes.values()))
+
+    def _share(self, sizes: list[int]) -> list[nn.Parameter]:
+        groups = [nn.Parameter(values) for values in torch.split(self.values, sizes)]
+        for group, grads in zip(groups, torch.split(self.grads, sizes), strict=True):
+            group.grad = grads
+        return groups
 
     def zero_grad(self) -> None:
         """Gradients to zero, in place: the model's tensors go on sharing them."""
@@ -34,9 +43,8 @@ class FlatParameters:
 
     def load(self, values: Tensor) -> None:
         """Take these values [number of values]."""
-        with torch.no_grad():
-            self.vector.copy_(values)
+        self.values.copy_(values)
 
     def copy(self) -> Tensor:
         """The values at this moment."""
-        return self.vector.detach().clone()
+        return self.values.clone()

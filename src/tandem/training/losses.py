@@ -28,7 +28,7 @@ def summed_loss(model: NeuMF, batch: Batch | SharedBatch, parameters: NCFParamet
     if parameters.loss == "bce":
         return functional.binary_cross_entropy_with_logits(logits, batch.labels, reduction="sum")
     first = torch.zeros(len(logits), dtype=torch.int64)
-    return functional.cross_entropy(logits, first, reduction="sum") * logits.shape[1]
+    return torch.mul(functional.cross_entropy(logits, first, reduction="sum"), logits.shape[1])
 
 
 def _shared_bce(positives: Tensor, negatives: Tensor, weights: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from tandem.batches.interactions import Batch, SharedBatch, epoch_streams
 from tandem.batches.shards import StepPlan
 from tandem.distributed.collectives import Communicator
 from tandem.errors import UserError
-from tandem.models.ncf import Calibration, NeuMF, NeuMFConfig, save_ncf
+from tandem.models.ncf import Calibration, NeuMF, NeuMFConfig, is_mlp_parameter, save_ncf
 from tandem.training.calibration import fit_calibration
 from tandem.training.checkpoints import Checkpoint, load_checkpoint, remove_checkpoint, save_checkpoint
 from tandem.training.flat_parameters import FlatParameters
@@ -98,11 +98,11 @@ class NCFTrainer:
         self.data: NCFData = load_ncf_data(self.job, rank, size, hold_out=hold_out)
         self.plan = self._plan_steps()
         self.model = build_ncf(self.job)
-        self.flat = FlatParameters(self.model)
-        self.communicator.broadcast_(self.flat.vector.data, 0)
+        self.flat = FlatParameters(self.model, group_of=lambda name: int(is_mlp_parameter(name)))
+        self.communicator.broadcast_(self.flat.values, 0)
         kind = torch.optim.AdamW if self.parameters.decoupled_weight_decay else torch.optim.Adam
         self.optimizer = kind(
-            [self.flat.vector], lr=self.parameters.learning_rate, weight_decay=self.parameters.weight_decay, fused=True
+            [{"params": [group]} for group in self.flat.groups], weight_decay=self.parameters.weight_decay, fused=True
         )
         self.state.phase, self.state.epoch, self.state.best_weights = phase, 0, None
 
@@ -194,9 +194,10 @@ class NCFTrainer:
         with torch.autocast("cpu", torch.bfloat16, enabled=self.parameters.precision == "bf16"):
             loss = summed_loss(self.model, batch, self.parameters)
         loss = loss / (global_rows * self.data.training.loss_weight_per_row)
+        gmf, mlp = self.optimizer.param_groups
+        gmf["lr"], mlp["lr"] = rate, rate * self.parameters.mlp_learning_rate_factor
         loss.backward()  # type: ignore[no-untyped-call]
         self.communicator.allreduce_sum_(self.flat.grads)
-        self.optimizer.param_groups[0]["lr"] = rate
         self.optimizer.step()
         return loss.detach()
 
@@ -247,13 +248,9 @@ class NCFTrainer:
         identity = self._identity()
         if self.communicator.rank != 0:
             return
-        moments = self.optimizer.state[self.flat.vector]
-        tensors = {
-            "weights": self.flat.copy(),
-            "exp_avg": moments["exp_avg"],
-            "exp_avg_sq": moments["exp_avg_sq"],
-            "step": moments["step"],
-        }
+        tensors = {"weights": self.flat.copy()}
+        for index, group in enumerate(self.flat.groups):
+            tensors |= {f"{name}.{index}": value for name, value in self.optimizer.state[group].items()}
         if self.state.best_weights is not None:
             tensors["best_weights"] = self.state.best_weights
         save_checkpoint(Checkpoint(tensors, self.state.to_json(), identity), self.job.checkpoints)
@@ -265,7 +262,9 @@ class NCFTrainer:
         if checkpoint.state["phase"] != self.state.phase:
             self._begin(checkpoint.state["phase"])
         self.flat.load(tensors["weights"])
-        self.optimizer.state[self.flat.vector] = {name: tensors[name] for name in ("step", "exp_avg", "exp_avg_sq")}
+        for index, group in enumerate(self.flat.groups):
+            moments = {name: tensors[f"{name}.{index}"] for name in ("step", "exp_avg", "exp_avg_sq")}
+            self.optimizer.state[group] = moments
         self.state = TrainingState.from_json(checkpoint.state, tensors.get("best_weights"))
 
 
