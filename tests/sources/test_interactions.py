@@ -6,8 +6,8 @@ from tandem.sources.interactions import DataQuality, clean_interactions
 from tandem.sources.movielens import RawMovieLens
 
 RATINGS = [
-    (1, 10, 2.0, 100),
-    (1, 10, 5.0, 200),  # the later one of two
+    (1, 10, 5.0, 100),
+    (1, 10, 2.0, 200),  # the later one of two, though the lower
     (1, 11, 4.0, 300),
     (1, 11, 3.0, 300),  # a tie: the higher one stays
     (1, 11, 4.0, 300),  # and a plain repetition
@@ -32,7 +32,7 @@ def test_one_row_a_pair_and_orphans_kept(spark: SparkSession) -> None:
     interactions, quality = clean_interactions(_raw(spark), "keep")
     assert interactions.columns == ["user_id", "item_id", "rating", "timestamp"]
     assert sorted(tuple(row) for row in interactions.collect()) == [
-        (1, 10, 5.0, 200),
+        (1, 10, 2.0, 200),
         (1, 11, 4.0, 300),
         (1, 99, 1.0, 100),
         (2, 10, 1.0, 100),
@@ -55,7 +55,7 @@ def test_one_row_a_pair_and_orphans_kept(spark: SparkSession) -> None:
 def test_orphans_dropped(spark: SparkSession) -> None:
     interactions, quality = clean_interactions(_raw(spark), "drop")
     assert sorted(tuple(row) for row in interactions.collect()) == [
-        (1, 10, 5.0, 200),
+        (1, 10, 2.0, 200),
         (1, 11, 4.0, 300),
         (2, 10, 1.0, 100),
     ]
