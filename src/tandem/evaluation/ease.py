@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 from scipy import linalg, sparse
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from tandem.errors import UserError
 from tandem.evaluation.lists import Ids, Scores
