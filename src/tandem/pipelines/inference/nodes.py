@@ -109,7 +109,7 @@ def _predicted(rows: DataFrame, model: Path) -> DataFrame:
     folder = model.resolve()
 
     def predict(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        from tandem.models.ncf_scoring import predict_pairs
+        from tandem.training.ncf_scoring import predict_pairs
 
         return predict_pairs(batches, folder)
 
@@ -154,7 +154,7 @@ def _lists(
     folder = model.resolve()
 
     def rank(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        from tandem.models.ncf_scoring import rank_items
+        from tandem.training.ncf_scoring import rank_items
 
         return rank_items(batches, folder, length)
 
