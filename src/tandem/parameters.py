@@ -97,6 +97,9 @@ class NCFParameters(Parameters):
     warmup_epochs: float = Field(0.0, ge=0.0)
     weight_decay: float = Field(0.0, ge=0.0, description="L2 penalty, added to the gradient")
     decoupled_weight_decay: bool = Field(False, description="apply weight_decay as AdamW does")
+    embedding_l2: float = Field(
+        0.0, ge=0.0, description="penalty on the squared GMF embeddings of the user and item of each positive row"
+    )
     unknown_rate: Rate = Field(0.01, description="share of the rows trained with their user or item as unknown")
     precision: Literal["fp32", "bf16"] = "fp32"
     validation_fraction: Rate = Field(0.1, description="of the training positives, for early stopping; 0: none")

@@ -17,6 +17,14 @@ def summed_loss(model: NeuMF, batch: Batch | SharedBatch, parameters: NCFParamet
     A sampled softmax counts a positive with its negatives as often as binary cross entropy weighs them, so that the
     same divisor serves both.
     """
+    loss = _data_loss(model, batch, parameters)
+    if parameters.embedding_l2 > 0.0:
+        per_positive = 1.0 if parameters.negatives == "stored" else 1.0 + parameters.fresh_negatives
+        loss = loss + parameters.embedding_l2 * per_positive * _squares_of_positives(model, batch)
+    return loss
+
+
+def _data_loss(model: NeuMF, batch: Batch | SharedBatch, parameters: NCFParameters) -> Tensor:
     if isinstance(batch, SharedBatch):
         positives, negatives = model.forward_shared(
             batch.users, batch.negatives, batch.positive_rows, batch.positive_items
@@ -29,6 +37,22 @@ def summed_loss(model: NeuMF, batch: Batch | SharedBatch, parameters: NCFParamet
         return functional.binary_cross_entropy_with_logits(logits, batch.labels, reduction="sum")
     first = torch.zeros(len(logits), dtype=torch.int64)
     return torch.mul(functional.cross_entropy(logits, first, reduction="sum"), logits.shape[1])
+
+
+def _squares_of_positives(model: NeuMF, batch: Batch | SharedBatch) -> Tensor:
+    """Sum over positives of the squared GMF embeddings of user and item (the penalty of Rendle et al. 2020)."""
+    if isinstance(batch, SharedBatch):
+        users, items = batch.users[batch.positive_rows], batch.positive_items
+        weights = torch.ones(len(items))
+    elif batch.items.dim() == 2:
+        users, items, weights = batch.users, batch.items[:, 0], torch.ones(len(batch.users))
+    else:
+        users, items, weights = batch.users, batch.items, batch.labels
+    total = torch.zeros(())
+    for side, ids in ((model.users, users), (model.items, items)):
+        count = torch.bincount(ids, weights, minlength=side.sizes.num_ids)
+        total = total + torch.dot(count, side.gmf.weight.square().sum(1))
+    return total
 
 
 def _shared_bce(positives: Tensor, negatives: Tensor, weights: Tensor) -> Tensor:
