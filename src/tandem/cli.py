@@ -3,23 +3,29 @@
 import contextlib
 import logging.config
 import os
+import pkgutil
+import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
 
 os.environ.setdefault("DO_NOT_TRACK", "1")
 
 import click
+from kedro.config import MissingConfigException
 from kedro.framework.cli.project import run as kedro_run
-from kedro.framework.project import configure_project
+from kedro.framework.project import configure_project, pipelines
 from kedro.framework.startup import bootstrap_project
 from kedro.io import DatasetError
 from kedro.utils import is_kedro_project
 from kedro.validation import ParameterValidationError
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
-from tandem.errors import UserError
+import tandem.pipelines
+from tandem.errors import UserError, did_you_mean
 
 INTERRUPTED = 130
 RUN_AS_KEDRO_DOES: Callable[..., Any] = cast(Callable[..., Any], kedro_run.callback)
@@ -29,7 +35,14 @@ LOGGING: dict[str, Any] = {
     "disable_existing_loggers": False,
     "formatters": {"plain": {"format": "%(asctime)s %(message)s", "datefmt": "%H:%M:%S"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "loggers": {"tandem": {"level": "INFO"}, "py4j": {"level": "ERROR"}},
+    "loggers": {
+        "tandem": {"level": "INFO"},
+        "py4j": {"level": "CRITICAL"},
+        # They announce what then is raised, and is said once: in one line, or as a traceback.
+        "kedro.pipeline.node": {"level": "CRITICAL"},
+        "kedro.runner": {"level": "ERROR"},
+        "kedro.validation": {"level": "CRITICAL"},
+    },
     "root": {"level": "WARNING", "handlers": ["console"]},
 }
 
@@ -64,27 +77,61 @@ def one_line_errors() -> Iterator[None]:
 
 def user_line(error: BaseException) -> str | None:
     """The line for the user, or None where the error is a fault of ours."""
-    cause: BaseException | None = error
-    while cause is not None:
+    for cause in _causes(error):
         if isinstance(cause, UserError):
             return _one_line(str(cause))
-        cause = cause.__cause__ or cause.__context__
-    if isinstance(error, ParameterValidationError):
+        # A Python process of Spark tells only the text of what it raised.
+        told = re.search(rf"^{UserError.__module__}\.{UserError.__name__}: (.+)$", str(cause), re.MULTILINE)
+        if told is not None:
+            return _one_line(told[1])
+    if isinstance(error, MissingConfigException):
+        return f"{_one_line(str(error))}; {_where_configuration_is()}"
+    if isinstance(error, YAMLError | OmegaConfBaseException):
+        return f"the configuration cannot be read: {_one_line(str(error))}"
+    # Kedro's own words for what is asked of it; what it wraps is another's fault.
+    asked = isinstance(error, ParameterValidationError) or (isinstance(error, DatasetError) and not error.__cause__)
+    if asked or (isinstance(error, ValueError) and "pipeline" in str(error).lower()):
         return _one_line(str(error))
-    if isinstance(error, DatasetError):
-        return _one_line(str(error))
-    if isinstance(error, ValueError) and "pipeline" in str(error).lower():
-        return _one_line(str(error))  # Kedro's own: no such pipeline, tag or node
     return None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+
+
+def _where_configuration_is() -> str:
+    if is_kedro_project(Path.cwd()):
+        folders = sorted(folder.name for folder in Path("conf").glob("*") if folder.is_dir())
+        return f"the environments (--env) in conf are {', '.join(folders)}"
+    return (
+        "outside of a project pass --conf-source with the conf-tandem.tar.gz that stands beside the wheel, or a folder"
+    )
 
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+def check_names(options: Mapping[str, Any]) -> None:
+    """Raise UserError for an unknown pipeline or tag; Kedro has a traceback for the one and no name for the other."""
+    known = {module.name for module in pkgutil.iter_modules(tandem.pipelines.__path__)} | {"__default__"}
+    asked = [*(options.get("pipelines") or ()), *([options["pipeline"]] if options.get("pipeline") else ())]
+    for name in asked:
+        if name not in known:
+            raise UserError(f"--pipelines: there is no pipeline {name}; {did_you_mean(name, known)}")
+    tags = {tag for pipeline in pipelines.values() for node in pipeline.nodes for tag in node.tags}
+    for tag in options.get("tags") or ():
+        if tag not in tags:
+            raise UserError(f"--tags: no node has the tag {tag}; {did_you_mean(tag, tags)}")
+
+
 def _run(**options: Any) -> Any:
     quiet_logging()
     with one_line_errors():
+        check_names(options)
         return RUN_AS_KEDRO_DOES(**options)
 
 

@@ -1,19 +1,23 @@
 """Kedro hooks: Spark's configuration without Spark, parameters checked, and a line per node."""
 
-import difflib
+import inspect
 import logging
 import os
 import shlex
 import sys
 import time
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, get_type_hints
 
 from kedro.config import OmegaConfigLoader
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
+from kedro.framework.project import pipelines
+from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
+from pydantic import TypeAdapter, ValidationError
 
-from tandem.errors import UserError
+from tandem.errors import UserError, did_you_mean, invalid_parameters
 
 logger = logging.getLogger(__name__)
 
@@ -38,31 +42,64 @@ def submit_arguments(configuration: dict[str, Any]) -> str:
     return shlex.join([*arguments, "pyspark-shell"])
 
 
-class KnownParametersHook:
-    """A run-time parameter that no configuration knows is an error; Kedro itself lets it through."""
+class ParametersHook:
+    """All parameters of the requested pipelines are checked before anything else, each fault in words of ours.
+
+    Kedro checks the typed ones too, but lets unknown names at the top through, and plain types such as int.
+    """
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Compare the names given with those of the configuration.
+        """Compare the names given with those of the configuration, and the values with the nodes' annotations.
 
-        Raises UserError for the first unknown one.
+        Raises UserError naming all that do not fit.
         """
-        given = set(context._runtime_params or {})  # the context offers no other way
         loader = context.config_loader
-        if not given or not isinstance(loader, OmegaConfigLoader):
+        if not isinstance(loader, OmegaConfigLoader):
             return
-        plain = OmegaConfigLoader(
-            conf_source=loader.conf_source,
-            env=loader.env,
-            base_env=loader.base_env,
-            default_run_env=loader.default_run_env,
-            merge_strategy=loader.merge_strategy,
-        )
-        known = set(plain["parameters"])
-        for name in sorted(given - known):
-            close = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"
-            raise UserError(f"--params: there is no parameter {name}; {hint}")
+        texts = unknown_names(context._runtime_params or {}, loader)  # the context offers no other way
+        texts = texts or wrong_values(loader["parameters"], parameter_types(pipelines.values()))
+        if texts:
+            raise UserError("; ".join(texts))
+
+
+def unknown_names(given: Mapping[str, Any], loader: OmegaConfigLoader) -> list[str]:
+    """What to say of the run-time parameters that no configuration knows."""
+    if not given:
+        return []
+    plain = OmegaConfigLoader(
+        conf_source=loader.conf_source,
+        env=loader.env,
+        base_env=loader.base_env,
+        default_run_env=loader.default_run_env,
+        merge_strategy=loader.merge_strategy,
+    )
+    known = plain["parameters"].keys()
+    return [f"{name}: there is no such parameter; {did_you_mean(name, known)}" for name in sorted(set(given) - known)]
+
+
+def wrong_values(parameters: Mapping[str, Any], types: Mapping[str, Any]) -> list[str]:
+    """What to say of the values that do not fit their types."""
+    texts: list[str] = []
+    for name, type_ in types.items():
+        if name in parameters:
+            try:
+                TypeAdapter(type_).validate_python(parameters[name])
+            except ValidationError as error:
+                texts += invalid_parameters(name, type_, error)
+    return texts
+
+
+def parameter_types(of: Iterable[Pipeline]) -> dict[str, Any]:
+    """The annotation of each ``params:`` input of the nodes, by the parameter's name."""
+    types: dict[str, Any] = {}
+    for node in {node for pipeline in of for node in pipeline.nodes}:
+        hints = get_type_hints(node.func, include_extras=True)
+        for source, argument in zip(node.inputs, inspect.signature(node.func).parameters, strict=False):
+            prefix, _, name = source.partition(":")
+            if prefix == "params":
+                types[name] = hints.get(argument, Any)
+    return dict(sorted(types.items()))
 
 
 class NodeTimesHook:

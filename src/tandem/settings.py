@@ -2,9 +2,9 @@
 
 from kedro.config import OmegaConfigLoader
 
-from tandem.hooks import KnownParametersHook, LazySparkHook, NodeTimesHook
+from tandem.hooks import LazySparkHook, NodeTimesHook, ParametersHook
 
-HOOKS = (KnownParametersHook(), LazySparkHook(), NodeTimesHook())
+HOOKS = (ParametersHook(), LazySparkHook(), NodeTimesHook())
 
 CONFIG_LOADER_CLASS = OmegaConfigLoader
 # Giving this replaces the default as a whole. "soft": an environment changes single keys of a block, not all of it.

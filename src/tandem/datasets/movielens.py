@@ -67,13 +67,17 @@ class MovieLensDataset(AbstractDataset[NoReturn, "RawMovieLens"]):
         Raises:
             DatasetUserError: a file is missing, empty, truncated or malformed, or cannot be generated.
         """
-        from tandem.datasets.spark_session import spark_session
-        from tandem.sources.movielens import read_movielens
+        from tandem.sources.movielens_files import locate_movielens
 
         with user_errors():
             path = self._generated() if self._kind == "synthetic" else self._filepath.absolute()
             kind = "ml-100k" if self._kind == "synthetic" else self._kind
-            return read_movielens(spark_session(), path, kind)
+            folder = locate_movielens(path, kind)  # what is missing is said before seconds go into Spark's start
+
+            from tandem.datasets.spark_session import spark_session
+            from tandem.sources.movielens import read_movielens
+
+            return read_movielens(spark_session(), folder, kind)
 
     def save(self, data: NoReturn) -> None:
         """Always an error: raw data is read only."""
