@@ -26,6 +26,19 @@ class DataQuality:
     items: int
     interactions: int
 
+    def summary(self) -> str:
+        """One line for the log."""
+        parts = [f"{self.interactions:,} interactions of {self.users:,} users and {self.items:,} items"]
+        if self.duplicates_removed:
+            parts.append(f"{self.duplicates_removed:,} earlier ratings of the same user and item left out")
+        if self.orphan_ratings:
+            fate = "kept" if self.orphan_policy == "keep" else "dropped"
+            parts.append(
+                f"{self.orphan_ratings:,} ratings {fate} whose user ({self.orphan_users:,} of them) or item "
+                f"({self.orphan_items:,}) has no row in its table"
+            )
+        return "; ".join(parts)
+
 
 def clean_interactions(raw: RawMovieLens, orphan_ratings: OrphanPolicy) -> tuple[DataFrame, DataQuality]:
     """Keep the latest rating of each (user, item), ties the higher one; keep or drop orphans by the policy.
@@ -43,7 +56,7 @@ def clean_interactions(raw: RawMovieLens, orphan_ratings: OrphanPolicy) -> tuple
     if quality.interactions == 0:
         raise UserError(
             f"no rating is left: all {quality.orphan_ratings} are of users or items without a row in their table; "
-            "check that the files belong together, or set orphan_ratings: keep"
+            "check that the files belong together, or set movielens_cleaning.orphan_ratings=keep"
         )
     # Without orphans there is nothing to drop: the plan is spared its joins.
     if orphan_ratings == "keep" or quality.orphan_ratings == 0:

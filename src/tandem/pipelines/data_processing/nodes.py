@@ -1,22 +1,22 @@
-"""Nodes of the data processing: the library's functions on the catalog's tables."""
+"""Nodes of the data processing: the library's functions on the catalog's tables.
+
+Spark, and what imports it, is imported by the nodes that run: listing and drawing the graph needs none of it.
+"""
 
 import logging
 from dataclasses import asdict
-from typing import Any
-
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F  # noqa: N812
+from typing import TYPE_CHECKING, Any
 
 from tandem.errors import UserError
-from tandem.features.fitting import fit_feature_spec
-from tandem.features.layout import shuffled
-from tandem.features.negatives import add_negatives, sample_test_candidates
-from tandem.features.spec import FeatureSpec
-from tandem.features.splits import TEST, TRAIN, VALIDATION, split_interactions, validation_split
-from tandem.features.tables import encode_rows, item_features, user_features
 from tandem.parameters import MovieLensParameters, NCFParameters
-from tandem.sources.interactions import clean_interactions
-from tandem.sources.movielens import RawMovieLens
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from tandem.sources.movielens import RawMovieLens
+else:
+    # Kedro resolves all annotations of a node to find the types of its parameters, when Spark is not there yet.
+    DataFrame = RawMovieLens = Any
 
 logger = logging.getLogger(__name__)
 
@@ -27,13 +27,17 @@ def clean_movielens(
     raw: RawMovieLens, parameters: MovieLensParameters
 ) -> tuple[DataFrame, DataFrame, DataFrame, dict[str, Any]]:
     """Interactions, users, items, and the account of what was found in the raw tables."""
+    from tandem.sources.interactions import clean_interactions
+
     interactions, quality = clean_interactions(raw, parameters.orphan_ratings)
-    logger.info("MovieLens: %s", quality)
+    logger.info("MovieLens: %s", quality.summary())
     return interactions, raw.users, raw.items, asdict(quality)
 
 
 def split_movielens(interactions: DataFrame, parameters: NCFParameters, seed: int) -> DataFrame:
     """Interactions with the columns ``split`` (train, test) and ``validation`` (1: held out of train, else 0)."""
+    from tandem.features.splits import split_interactions, validation_split
+
     rows = split_interactions(interactions, parameters.split, parameters.test_fraction, seed)
     if parameters.validation_fraction > 0.0:
         rows = validation_split(rows, parameters.split, parameters.validation_fraction, seed)
@@ -44,6 +48,9 @@ def fit_ncf_features(
     interactions: DataFrame, users: DataFrame, items: DataFrame, parameters: NCFParameters
 ) -> tuple[dict[str, Any], DataFrame, DataFrame]:
     """The feature spec, fitted on training rows alone, and the feature tables of the users and items in them."""
+    from tandem.features.fitting import fit_feature_spec
+    from tandem.features.tables import item_features, user_features
+
     training = _with_validation_in_train(interactions)
     spec = fit_feature_spec(training, users, items, min_zip_code_users=parameters.min_zip_code_users)
     if spec.num_training_rows == 0:
@@ -62,6 +69,14 @@ def make_ncf_rows(
     seed: int,
 ) -> tuple[DataFrame, DataFrame]:
     """Training and test rows: positives and stored negatives, encoded, in a seeded order."""
+    from pyspark.sql import functions as F  # noqa: N812
+
+    from tandem.features.layout import shuffled
+    from tandem.features.negatives import add_negatives
+    from tandem.features.spec import FeatureSpec
+    from tandem.features.splits import TEST, VALIDATION
+    from tandem.features.tables import encode_rows
+
     rows = add_negatives(interactions, item_table, parameters.negatives_per_positive, seed)
     encoded = encode_rows(rows, user_table, item_table, FeatureSpec.from_json(spec), users=users, items=items)
     ordered = shuffled(encoded, seed).cache()
@@ -74,6 +89,11 @@ def draw_test_candidates(
     interactions: DataFrame, user_table: DataFrame, item_table: DataFrame, parameters: NCFParameters, seed: int
 ) -> DataFrame:
     """Each test positive with 99 negatives, for leave_one_out; no rows for the other splits."""
+    from pyspark.sql import functions as F  # noqa: N812
+
+    from tandem.features.negatives import sample_test_candidates
+    from tandem.features.splits import TEST
+
     tested = interactions.where((F.col("split") == TEST) & F.lit(parameters.split == "leave_one_out"))
     rows = sample_test_candidates(tested, interactions, item_table, SAMPLED_NEGATIVES, seed)
     known = rows.join(user_table.select("user_id", "user"), "user_id", "left")
@@ -89,5 +109,9 @@ def draw_test_candidates(
 
 def _with_validation_in_train(interactions: DataFrame) -> DataFrame:
     """What is held out of the training rows for validation is still training data to everything that is fitted."""
+    from pyspark.sql import functions as F  # noqa: N812
+
+    from tandem.features.splits import TRAIN, VALIDATION
+
     is_validation = F.col("split") == VALIDATION
     return interactions.withColumn("split", F.when(is_validation, TRAIN).otherwise(F.col("split")))

@@ -1,4 +1,7 @@
-"""Nodes of NCF's training: jobs for the ranks, and the baselines."""
+"""Nodes of NCF's training: jobs for the ranks, and the baselines.
+
+What takes long to import is imported by the nodes that run: listing and drawing the graph needs none of it.
+"""
 
 import json
 import shutil
@@ -6,10 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tandem.batches.shards import read_columns
-from tandem.distributed.launcher import launch
-from tandem.evaluation.baselines import evaluate_baselines
-from tandem.evaluation.lists import Candidates, Pairs
 from tandem.features.spec import BagFeature, FeatureSpec, MinMaxFeature, VocabularyFeature
 from tandem.parameters import DistributedParameters, NCFParameters
 from tandem.training.jobs import NCFJob
@@ -28,6 +27,8 @@ def train_ncf(
     seed: int,
 ) -> tuple[Path, list[dict[str, Any]], list[dict[str, Any]], Path]:
     """Train on ranks of their own; returns the staged model, the history, the binding table, the event files."""
+    from tandem.distributed.launcher import launch
+
     staging = work / "staging"
     shutil.rmtree(staging, ignore_errors=True)
     job = ncf_job(FeatureSpec.from_json(spec), parameters, seed, train, user_table, item_table, staging, checkpoints)
@@ -77,6 +78,10 @@ def evaluate_ncf_baselines(
     interactions: Path, candidates: Path, parameters: NCFParameters, seed: int
 ) -> dict[str, Any]:
     """Metrics, settings and seconds of each baseline, fitted on the training rows and ranked on the test rows."""
+    from tandem.batches.shards import read_columns
+    from tandem.evaluation.baselines import evaluate_baselines
+    from tandem.evaluation.lists import Candidates, Pairs
+
     rows = read_columns(interactions, ("user_id", "item_id", "split"))
     is_test = rows["split"] == "test"
     asked = read_columns(candidates, ("user_id", "item_id", "label"))
