@@ -24,22 +24,36 @@ def raw(spark):
     ]
     users = [(user, draw.choice("FM"), draw.randint(10, 70), f"job{user % 4}", f"{user % 9}") for user in range(1, 51)]
     items = [(3 * item, f"title {item}", 1990, draw.sample(GENRES, draw.randint(0, 3))) for item in range(1, 34)]
-    return (
+    frames = (
         spark.createDataFrame(ratings, "user_id long, item_id long, rating double, timestamp long"),
         spark.createDataFrame(users, "user_id long, gender string, age int, occupation string, zip_code string"),
         spark.createDataFrame(items, "item_id long, title string, year int, genres array<string>"),
     )
+    return tuple(frame.cache() for frame in frames)
 
 
-def prepare(ratings, users, items, method="random", seed=1):
-    """Both parts as they are written, the spec, and the frames in between, none of it cached."""
+def prepare(ratings, users, items, method="random", seed=1, cached=True):
+    """Both parts as they are written, the spec, and the frames in between."""
     with_split = split_interactions(ratings, method, 0.25, seed)
+    with_split = with_split.cache() if cached else with_split
     spec = fit_feature_spec(with_split, users, items, min_zip_code_users=2)
     user_table, item_table = user_features(with_split, users, spec), item_features(with_split, items, spec)
+    if cached:
+        user_table, item_table = user_table.cache(), item_table.cache()
     labelled = add_negatives(with_split, item_table, 4, seed)
     encoded = encode_rows(labelled, user_table, item_table, spec, users=users, items=items)
     parts = {part: shuffled(encoded.filter(encoded.split == part).drop("split"), seed, 4) for part in ("train", "test")}
     return parts, spec, with_split, item_table
+
+
+@pytest.fixture(scope="module")
+def random_split(raw):
+    return prepare(*raw)
+
+
+@pytest.fixture(scope="module")
+def left_one_out(raw):
+    return prepare(*raw, method="leave_one_out")
 
 
 def content(parts):
@@ -50,7 +64,7 @@ def content(parts):
 
 
 def test_n4_every_action_sees_the_same_rows_and_train_and_test_never_meet(raw):
-    parts, *_ = prepare(*raw)
+    parts, *_ = prepare(*raw, cached=False)
     first, second = content(parts), content(parts)
     assert first == second
     pairs = {name: [(row[0], row[1]) for part in files for row in part] for name, files in first.items()}
@@ -58,8 +72,8 @@ def test_n4_every_action_sees_the_same_rows_and_train_and_test_never_meet(raw):
     assert all(len(set(found)) == len(found) for found in pairs.values())
 
 
-def test_n4_the_rows_are_the_same_under_any_partitioning(spark, raw):
-    expected = content(prepare(*raw)[0])
+def test_n4_the_rows_are_the_same_under_any_partitioning(spark, raw, random_split):
+    expected = content(random_split[0])
     before = spark.conf.get("spark.sql.shuffle.partitions")
     try:
         for partitions, adaptive in ((1, "true"), (7, "false")):
@@ -72,9 +86,9 @@ def test_n4_the_rows_are_the_same_under_any_partitioning(spark, raw):
         spark.conf.set("spark.sql.adaptive.enabled", "true")
 
 
-def test_n5_leave_one_out_has_candidates_that_rank_one_positive(raw):
+def test_n5_leave_one_out_has_candidates_that_rank_one_positive(raw, left_one_out):
     ratings, *_ = raw
-    _, _, with_split, item_table = prepare(*raw, method="leave_one_out")
+    _, _, with_split, item_table = left_one_out
     test = with_split.filter("split = 'test'")
     rows = sample_test_candidates(test, with_split, item_table, n=9, seed=1).collect()
     rated = {(row.user_id, row.item_id) for row in ratings.collect()}
@@ -84,8 +98,8 @@ def test_n5_leave_one_out_has_candidates_that_rank_one_positive(raw):
         assert all((user, row.item_id) not in rated for row in own if row.label == 0)
 
 
-def test_n5_negatives_of_training_are_never_test_positives(raw):
-    parts, _, with_split, _ = prepare(*raw, method="leave_one_out")
+def test_n5_negatives_of_training_are_never_test_positives(left_one_out):
+    parts, _, with_split, _ = left_one_out
     tested = {(row.user_id, row.item_id) for row in with_split.filter("split = 'test'").collect()}
     drawn = {(row.user_id, row.item_id) for row in parts["train"].filter("label = 0").collect()}
     assert tested
@@ -115,8 +129,8 @@ def test_n6_what_only_the_test_rows_hold_is_id_zero(spark, raw):
     assert tables[0].filter("user = 0 or user_id = 777").count() == 0
 
 
-def test_n7_negatives_are_real_items_only(raw):
-    parts, _, with_split, item_table = prepare(*raw)
+def test_n7_negatives_are_real_items_only(random_split):
+    parts, _, with_split, item_table = random_split
     trained = {row.item_id for row in with_split.filter("split = 'train'").collect()}
     for frame in parts.values():
         drawn = [(row.item_id, row.item) for row in frame.filter("label = 0").collect()]
@@ -125,8 +139,8 @@ def test_n7_negatives_are_real_items_only(raw):
     assert {row.item_id for row in item_table.collect()} == trained
 
 
-def test_n7_genres_are_a_bag_and_not_one_id_per_combination(raw):
-    _, spec, _, item_table = prepare(*raw)
+def test_n7_genres_are_a_bag_and_not_one_id_per_combination(raw, random_split):
+    _, spec, _, item_table = random_split
     assert set(spec.feature("genres").values) == set(GENRES)
     assert spec.sizes["genres"] == 1 + len(GENRES)
     names = {row.item_id: row.genres for row in raw[2].collect()}
@@ -135,11 +149,10 @@ def test_n7_genres_are_a_bag_and_not_one_id_per_combination(raw):
         assert {vocabulary[i - 1] for i in row.genres} == set(names[row.item_id])
 
 
-def test_no_python_runs_per_row(raw):
-    parts, _, with_split, item_table = prepare(*raw)
+def test_no_python_runs_per_row(random_split):
+    parts, _, with_split, item_table = random_split
     candidates = sample_test_candidates(with_split.filter("split = 'test'"), with_split, item_table)
     for frame in (*parts.values(), candidates):
-        # What createDataFrame made of the test's own lists is the only Python in sight.
         plan = frame._jdf.queryExecution().optimizedPlan().toString()
         assert "Python" not in plan
         assert "UDF" not in plan

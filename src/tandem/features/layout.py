@@ -11,6 +11,9 @@ def shuffled(rows: DataFrame, seed: int, num_files: int = 4) -> DataFrame:
 
     The result has ``num_files`` partitions, each sorted: written as it is, one file each (none for an empty one). A
     row's file and its place in it follow from its hash, so they are the same for any partitioning of the input.
+
+    Make it the last step: filters and a choice of columns may follow, but Spark drops a sort that a join, an aggregate
+    or another sort comes after.
     """
     order = seeded_hash(seed, "row order", F.col("user_id"), F.col("item_id"))
     placed = rows.withColumn("_order", order)

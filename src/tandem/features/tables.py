@@ -57,7 +57,7 @@ def encode_rows(
     A user or item that is not in its feature table (``user_features``, ``item_features``) has id 0; its side features
     are encoded from the raw table ``users`` or ``items`` where that is given and holds it, and are those of missing
     values otherwise. No row is lost. Columns are ordered as ``MODEL_INPUT_COLUMNS``, as far as ``rows`` has them
-    (label, timestamp); further columns of ``rows`` follow.
+    (label, timestamp); further columns of ``rows`` follow. Training rows hold known ids alone and need no raw tables.
     """
     sides_of_user = small(_sides(user_table, users, spec, "user"), spec.num_users)
     sides_of_item = small(_sides(item_table, items, spec, "item"), spec.num_items)
