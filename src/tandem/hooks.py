@@ -17,9 +17,12 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from pydantic import TypeAdapter, ValidationError
 
+from tandem.datasets.spark_archive import java_options
 from tandem.errors import UserError, did_you_mean, invalid_parameters
 
 logger = logging.getLogger(__name__)
+
+JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 
 
 class LazySparkHook:
@@ -28,7 +31,11 @@ class LazySparkHook:
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """Put the configuration where a new session looks for it."""
-        os.environ["PYSPARK_SUBMIT_ARGS"] = submit_arguments(context.config_loader["spark"])
+        configuration = dict(context.config_loader["spark"])
+        options = f"{configuration.get(JAVA_OPTIONS, '')} {java_options()}".strip()
+        os.environ["PYSPARK_SUBMIT_ARGS"] = submit_arguments(
+            configuration | ({JAVA_OPTIONS: options} if options else {})
+        )
         # Spark's own default is whatever python3 is first on PATH.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
 

@@ -26,8 +26,7 @@ MODEL_INPUT_COLUMNS = (
 def user_features(with_split: DataFrame, users: DataFrame, spec: FeatureSpec) -> DataFrame:
     """One row per user with a training interaction: user int (1..U), user_id, gender, occupation, zip_code, age."""
     train = with_split.filter(F.col("split") == TRAIN)
-    numbered = small(number_ids(train, "user_id", "user"), spec.num_users)
-    encoded = users.join(numbered, "user_id", "right")
+    encoded = number_ids(train, "user_id", "user").join(users, "user_id", "left")
     return encoded.select("user", "user_id", *(encode(f) for f in spec.side_features("user")))
 
 
@@ -39,7 +38,7 @@ def item_features(with_split: DataFrame, items: DataFrame, spec: FeatureSpec) ->
     train = with_split.filter(F.col("split") == TRAIN)
     counts = train.groupBy("item_id").agg(F.count("*").alias("popularity"))
     numbered = small(number_ids(counts, "item_id", "item"), spec.num_items)
-    encoded = items.join(counts.join(numbered, "item_id"), "item_id", "right")
+    encoded = counts.join(numbered, "item_id").join(items, "item_id", "left")
     return encoded.select("item", "item_id", *(encode(f) for f in spec.side_features("item")), "title", "popularity")
 
 

@@ -21,6 +21,7 @@ else:
 logger = logging.getLogger(__name__)
 
 SAMPLED_NEGATIVES = 99
+CANDIDATES_SCHEMA = "user int, item int, user_id long, item_id long, label int"
 
 
 def clean_movielens(
@@ -77,12 +78,15 @@ def make_ncf_rows(
     from tandem.features.splits import TEST, VALIDATION
     from tandem.features.tables import encode_rows
 
-    rows = add_negatives(interactions, item_table, parameters.negatives_per_positive, seed)
-    encoded = encode_rows(rows, user_table, item_table, FeatureSpec.from_json(spec), users=users, items=items)
-    ordered = shuffled(encoded, seed).cache()
-    validation = (F.col("split") == VALIDATION).cast("int").alias("validation")
-    train = ordered.where(F.col("split") != TEST).select("*", validation).drop("split")
-    return train, ordered.where(F.col("split") == TEST).drop("split")
+    rows = add_negatives(interactions, item_table, parameters.negatives_per_positive, seed).cache()
+    fitted, is_test = FeatureSpec.from_json(spec), F.col("split") == TEST
+    validation = (F.col("split") == VALIDATION).cast("int")
+    train = rows.where(~is_test).withColumn("validation", validation).drop("split")
+    test = rows.where(is_test).drop("split")
+    return (
+        shuffled(encode_rows(train, user_table, item_table, fitted), seed),
+        shuffled(encode_rows(test, user_table, item_table, fitted, users=users, items=items), seed),
+    )
 
 
 def draw_test_candidates(
@@ -94,7 +98,9 @@ def draw_test_candidates(
     from tandem.features.negatives import sample_test_candidates
     from tandem.features.splits import TEST
 
-    tested = interactions.where((F.col("split") == TEST) & F.lit(parameters.split == "leave_one_out"))
+    if parameters.split != "leave_one_out":
+        return interactions.sparkSession.createDataFrame([], CANDIDATES_SCHEMA)
+    tested = interactions.where(F.col("split") == TEST)
     rows = sample_test_candidates(tested, interactions, item_table, SAMPLED_NEGATIVES, seed)
     known = rows.join(user_table.select("user_id", "user"), "user_id", "left")
     known = known.join(item_table.select("item_id", "item"), "item_id", "left")

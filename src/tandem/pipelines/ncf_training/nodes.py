@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tandem.errors import UserError
 from tandem.features.spec import BagFeature, FeatureSpec, MinMaxFeature, VocabularyFeature
 from tandem.parameters import DistributedParameters, NCFParameters
 from tandem.training.jobs import NCFJob
@@ -27,8 +28,12 @@ def train_ncf(
     seed: int,
 ) -> tuple[Path, list[dict[str, Any]], list[dict[str, Any]], Path]:
     """Train on ranks of their own; returns the staged model, the history, the binding table, the event files."""
+    from tandem.batches.shards import count_rows
     from tandem.distributed.launcher import launch
 
+    rows, ranks = count_rows(train), distributed.num_ranks
+    if ranks != "auto" and ranks > rows:
+        raise UserError(f"distributed.num_ranks: {ranks} ranks for {rows} training rows; use at most {rows}")
     staging = work / "staging"
     shutil.rmtree(staging, ignore_errors=True)
     job = ncf_job(FeatureSpec.from_json(spec), parameters, seed, train, user_table, item_table, staging, checkpoints)

@@ -1,0 +1,95 @@
+"""A class-data archive for Spark's Java: the classes that a run loads, parsed and checked once instead of every time.
+
+Starting Spark and planning its first queries is mostly Java loading some 15,000 classes. Java 13 and newer can keep
+them in an archive (JEP 350) and map it. Where it does not fit the Java or the jars, Java silently goes without.
+"""
+
+import hashlib
+import importlib.util
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+NODES = "clean_movielens,split_movielens,fit_ncf_features,make_ncf_rows"
+OPTIONS = "TANDEM_SPARK_ARCHIVE"
+TIMEOUT_SECONDS = 300.0
+
+
+def archive_path() -> Path | None:
+    """Where the archive of this Java and this Spark is or would be; None without a Java."""
+    java = _java()
+    if java is None:
+        return None
+    release = java.parent.parent / "release"
+    facts = [str(java), release.read_text() if release.is_file() else "", version("pyspark"), str(_jars())]
+    key = hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "tandem" / "spark" / f"{key}.jsa"
+
+
+def java_options() -> str:
+    """Options for Spark's driver: use the archive where there is one, or (while it is made) write it."""
+    writing = os.environ.get(OPTIONS)
+    if writing:
+        return f"-XX:ArchiveClassesAtExit={writing} -Xlog:cds=off -Xlog:cds+dynamic=off"
+    path = archive_path()
+    return f"-XX:SharedArchiveFile={path} -Xshare:auto" if path is not None and path.is_file() else ""
+
+
+def make_archive(conf: Path) -> Path | None:
+    """Make the archive, unless it is there, by a tiny run in a temporary folder; conf: the project's configuration.
+
+    Returns its path, or None where it could not be made: runs are then slower to start, and nothing else.
+    """
+    path = archive_path()
+    if path is None or path.is_file():
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    tandem = Path(sys.executable).parent / "tandem"
+    with tempfile.TemporaryDirectory(prefix="tandem-archive-") as folder:
+        command = [str(tandem), "run", "--env", "test", "--nodes", NODES, "--conf-source", str(conf.resolve())]
+        done = subprocess.run(
+            command, cwd=folder, env=os.environ | {OPTIONS: str(partial)}, capture_output=True, text=True, check=False
+        )
+    if done.returncode != 0 or not _written(partial):
+        partial.unlink(missing_ok=True)
+        return None
+    partial.replace(path)
+    return path
+
+
+def _java() -> Path | None:
+    home = os.environ.get("JAVA_HOME")
+    found = Path(home) / "bin" / "java" if home else shutil.which("java")
+    return Path(found).resolve() if found and Path(found).exists() else None
+
+
+def _jars() -> Path:
+    spec = importlib.util.find_spec("pyspark")
+    return Path(str(spec.origin)).parent / "jars" if spec is not None else Path()
+
+
+def _written(path: Path) -> bool:
+    """Wait for Java, which writes the archive as it ends, a little after the Python that started it."""
+    deadline, size = time.monotonic() + TIMEOUT_SECONDS, -1
+    while time.monotonic() < deadline:
+        found = path.stat().st_size if path.is_file() else 0
+        if found > 0 and found == size:
+            return True
+        size = found
+        time.sleep(2.0)
+    return False
+
+
+if __name__ == "__main__":
+    print(make_archive(Path(sys.argv[1])) or "not made")  # noqa: T201 -- the set-up's own line
