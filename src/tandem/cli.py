@@ -26,6 +26,7 @@ from yaml import YAMLError
 
 import tandem.pipelines
 from tandem.errors import UserError, did_you_mean
+from tandem.sources.staging import CANNOT_WRITE
 
 INTERRUPTED = 130
 RUN_AS_KEDRO_DOES: Callable[..., Any] = cast(Callable[..., Any], kedro_run.callback)
@@ -77,22 +78,31 @@ def one_line_errors() -> Iterator[None]:
 
 def user_line(error: BaseException) -> str | None:
     """The line for the user, or None where the error is a fault of ours."""
-    for cause in _causes(error):
-        if isinstance(cause, UserError):
-            return _one_line(str(cause))
-        # A Python process of Spark tells only the text of what it raised.
-        told = re.search(rf"^{UserError.__module__}\.{UserError.__name__}: (.+)$", str(cause), re.MULTILINE)
-        if told is not None:
-            return _one_line(told[1])
+    lines = (_told_by(cause) for cause in _causes(error))
+    return next((_one_line(line) for line in lines if line is not None), None) or _kedros_line(error)
+
+
+def _told_by(error: BaseException) -> str | None:
+    """What this one error of a chain tells the user."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in CANNOT_WRITE and error.filename:
+        return f"cannot write {error.filename}: {error.strerror}; make the place writable or choose another one"
+    # A Python process of Spark tells only the text of what it raised.
+    told = re.search(rf"^{UserError.__module__}\.{UserError.__name__}: (.+)$", str(error), re.MULTILINE)
+    return told[1] if told is not None else None
+
+
+def _kedros_line(error: BaseException) -> str | None:
+    """Kedro's own words for what was asked of it; what it only wraps is a fault of ours."""
+    text = _one_line(str(error))
     if isinstance(error, MissingConfigException):
-        return f"{_one_line(str(error))}; {_where_configuration_is()}"
+        return f"{text}; {_where_configuration_is()}"
     if isinstance(error, YAMLError | OmegaConfBaseException):
-        return f"the configuration cannot be read: {_one_line(str(error))}"
-    # Kedro's own words for what is asked of it; what it wraps is another's fault.
-    asked = isinstance(error, ParameterValidationError) or (isinstance(error, DatasetError) and not error.__cause__)
-    if asked or (isinstance(error, ValueError) and "pipeline" in str(error).lower()):
-        return _one_line(str(error))
-    return None
+        return f"the configuration cannot be read: {text}"
+    refused = isinstance(error, DatasetError) and error.__cause__ is None
+    unknown = isinstance(error, ValueError) and "pipeline" in text.lower()
+    return text if refused or unknown or isinstance(error, ParameterValidationError) else None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

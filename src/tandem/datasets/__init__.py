@@ -4,11 +4,13 @@ from tandem.datasets.atomic_json import AtomicJSONDataset
 from tandem.datasets.movielens import MovieLensDataset
 from tandem.datasets.parquet_folder import ParquetFolderDataset
 from tandem.datasets.paths import PathDataset, StagedFolderDataset
+from tandem.datasets.plotly_json import PlotlyJSONDataset
 
 __all__ = [
     "AtomicJSONDataset",
     "MovieLensDataset",
     "ParquetFolderDataset",
     "PathDataset",
+    "PlotlyJSONDataset",
     "StagedFolderDataset",
 ]

@@ -1,18 +1,20 @@
 """Datasets that hand a path to a node: a work folder, and a finished folder that is moved into place."""
 
+import os
+import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
 
 from kedro.io import AbstractDataset
 
 from tandem.datasets.user_errors import DatasetUserError, user_errors
-from tandem.sources.staging import move_into_place
+from tandem.sources.staging import explaining_writes, move_into_place
 
 
 class PathDataset(AbstractDataset[NoReturn, Path]):
     """A path that a node works in, such as the checkpoints of a training.
 
-    ``load`` returns the absolute path, with its parent folder made; the path itself need not exist.
+    ``load`` returns the absolute path, which can be written to; the path itself need not exist.
     """
 
     def __init__(self, filepath: str, metadata: dict[str, Any] | None = None) -> None:
@@ -20,19 +22,16 @@ class PathDataset(AbstractDataset[NoReturn, Path]):
         self.metadata = metadata
 
     def load(self) -> Path:
-        """The absolute path.
+        """The absolute path, with its parent folder made.
 
         Raises:
-            DatasetUserError: its parent folder cannot be made.
+            DatasetUserError: nothing can be written there; said now, and not when hours of work are to be saved.
         """
         path = self._filepath.absolute()
-        try:
+        with user_errors(), explaining_writes(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DatasetUserError(
-                f"cannot write {path}: {error.strerror} ({path.parent}); make the place writable or choose another one"
-            ) from error
-        return path
+            with tempfile.TemporaryFile(dir=path if os.path.lexists(path) else path.parent):
+                return path
 
     def save(self, data: NoReturn) -> None:
         """Always an error: nodes write to the path themselves."""

@@ -19,7 +19,7 @@ from types import FrameType
 from tandem.errors import UserError
 
 # What keeps a user from writing. Any other OSError is a fault of ours and keeps its traceback.
-_CANNOT_WRITE = frozenset(
+CANNOT_WRITE = frozenset(
     {
         errno.EACCES,
         errno.EPERM,
@@ -43,7 +43,7 @@ def staged_folder(target: Path) -> Iterator[Path]:
         UserError: the place cannot be written; ``target`` is as it was.
     """
     staging = _sibling(target, "new")
-    with _explaining(target):
+    with explaining_writes(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         staging.mkdir()
         try:
@@ -61,7 +61,7 @@ def staged_file(target: Path) -> Iterator[Path]:
         UserError: the place cannot be written; ``target`` is as it was.
     """
     staging = _sibling(target, "new")
-    with _explaining(target):
+    with explaining_writes(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield staging
@@ -76,7 +76,7 @@ def move_into_place(source: Path, target: Path) -> None:
     Raises:
         UserError: the place cannot be written; ``source`` and ``target`` are as they were.
     """
-    with _explaining(target):
+    with explaining_writes(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.stat().st_dev == target.parent.stat().st_dev:
             swap_into_place(source, target)
@@ -114,11 +114,12 @@ def _remove(path: Path) -> None:
 
 
 @contextmanager
-def _explaining(target: Path) -> Iterator[None]:
+def explaining_writes(target: Path) -> Iterator[None]:
+    """Turn what keeps a user from writing to ``target`` into a UserError; other errors pass."""
     try:
         yield
     except OSError as error:
-        if error.errno not in _CANNOT_WRITE:
+        if error.errno not in CANNOT_WRITE:
             raise
         where = f" ({error.filename})" if error.filename else ""
         raise UserError(
