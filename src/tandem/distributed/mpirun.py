@@ -32,6 +32,8 @@ _MCA = {"pml": "ob1", "btl": "self,sm", "mpi_yield_when_idle": "1"}
 
 # How often Horovod's own thread looks for work, in milliseconds. A blocking allreduce waits up to one cycle, so a short
 # one; 0.1, 0.3, 0.5 and 1 could not be told apart on that busy machine, so the exact value is not a measured optimum.
+# A step frees and asks again for the same blocks: keep them, instead of having the kernel clear new pages every time.
+_KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(4 << 30)}
 _CYCLE_TIME_MS = "0.3"
 
 
@@ -90,6 +92,7 @@ def environment(
         "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
         "PYTHONPATH": os.pathsep.join(_import_folders(module, inherited.get("PYTHONPATH", ""))),
         "PYTHONUNBUFFERED": "1",
+        **_KEEP_MEMORY,
         "TMPDIR": str(temporary),
         WORK_DIR: str(work_dir),
         JOB_ID: job_id,
