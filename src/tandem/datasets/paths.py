@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -51,21 +52,31 @@ class StagedFolderDataset(AbstractDataset[Path, Path]):
     replaced as a whole or, on error, left as it was. ``load`` returns the absolute path.
     """
 
-    def __init__(self, filepath: str, made_by: str | None = None, metadata: dict[str, Any] | None = None) -> None:
-        """Args: filepath: the folder; made_by: what to run when it is missing; metadata: for kedro-viz."""
+    def __init__(
+        self,
+        filepath: str,
+        made_by: str | None = None,
+        files: Sequence[str] = (),
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """Args: filepath: the folder; made_by: what to run when it, or one of files, is missing; metadata: for viz."""
         self._filepath = Path(filepath)
         self._made_by = made_by
+        self._files = tuple(files)
         self.metadata = metadata
 
     def load(self) -> Path:
         """The absolute path of the folder.
 
         Raises:
-            DatasetUserError: it does not exist.
+            DatasetUserError: it, or a file that belongs in it, does not exist.
         """
         path = self._filepath.absolute()
-        if not path.is_dir():
-            raise DatasetUserError(f"{path} does not exist; make it first: {self._made_by or 'run the whole pipeline'}")
+        for needed in (path, *(path / name for name in self._files)):
+            if not needed.exists():
+                raise DatasetUserError(
+                    f"{needed} does not exist; make it first: {self._made_by or 'run the whole pipeline'}"
+                )
         return path
 
     def save(self, data: Path) -> None:

@@ -26,9 +26,7 @@ def spark_session() -> SparkSession:
     if active is not None:
         return active
     with _without_banners():
-        session = SparkSession.builder.getOrCreate()
-    session.sparkContext.setLogLevel("WARN")
-    return session
+        return SparkSession.builder.getOrCreate()
 
 
 @contextmanager

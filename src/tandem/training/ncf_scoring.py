@@ -24,7 +24,8 @@ def _model(folder: Path, modified: int) -> NeuMF:
 
 
 def _load(folder: Path) -> NeuMF:
-    return _model(folder, (folder / "model.safetensors").stat().st_mtime_ns)
+    weights = folder / "model.safetensors"
+    return _model(folder, weights.stat().st_mtime_ns if weights.is_file() else 0)
 
 
 def predict_pairs(batches: Iterable[pa.RecordBatch], folder: Path) -> Iterator[pa.RecordBatch]:
