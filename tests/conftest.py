@@ -2,29 +2,40 @@
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
+from projects import Project
+from tandem.datasets.spark_archive import java_options
+
 os.environ.setdefault("DO_NOT_TRACK", "1")
+# Else Spark's own Python processes are those of whatever python3 is first on PATH.
+os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+
+
+SPARK = {
+    "spark.master": "local[2]",
+    "spark.app.name": "tandem-tests",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.log.level": "FATAL",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+    # As in conf/test: minutes are too short for an optimising compiler to pay.
+    "spark.driver.extraJavaOptions": f"-XX:TieredStopAtLevel=1 -XX:+UseSerialGC {java_options()}",
+}
 
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """A local Spark session, sized for tiny data."""
     logging.getLogger("py4j").setLevel(logging.WARNING)
-    session = (
-        SparkSession.builder.master("local[2]")
-        .appName("tandem-tests")
-        .config("spark.ui.enabled", "false")
-        .config("spark.sql.shuffle.partitions", "2")
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.driver.host", "127.0.0.1")
-        .getOrCreate()
-    )
-    session.sparkContext.setLogLevel("WARN")
+    session = SparkSession.builder.config(map=SPARK).getOrCreate()
     yield session
     session.stop()
 
@@ -36,3 +47,18 @@ def movielens_dir() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("TANDEM_DATA_DIR names no folder with the published MovieLens data")
     return Path(folder)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project without data."""
+    return Project.create(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def finished(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project in which the whole of NCF has run once, on generated data and two ranks; to look at, not to change."""
+    made = Project.create(tmp_path_factory.mktemp("finished") / "project")
+    done = made.run("--params", "distributed.num_ranks=2")
+    assert done.code == 0, done.err
+    return made
