@@ -48,8 +48,7 @@ class Project:
     @classmethod
     def create(cls, folder: Path) -> "Project":
         """Copy what a clone has of configuration."""
-        for name in ("base", "test", "reference"):
-            shutil.copytree(ROOT / "conf" / name, folder / "conf" / name)
+        shutil.copytree(ROOT / "conf", folder / "conf", ignore=shutil.ignore_patterns("local"))
         (folder / "conf" / "local").mkdir()
         (folder / "src").mkdir()
         shutil.copy(ROOT / "pyproject.toml", folder)

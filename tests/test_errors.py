@@ -76,7 +76,7 @@ def test_all_wrong_parameters_are_named_at_once(attempts: Project) -> None:
     [
         (("--pipelines", "infer"), "--pipelines: there is no pipeline infer; did you mean inference?"),
         (("--tags", "nfc"), "--tags: no node has the tag nfc; did you mean ncf?"),
-        (("--env", "tset"), r".*conf/tset; the environments \(--env\) in conf are base, local, reference, test"),
+        (("--env", "tset"), r".*conf/tset; the environments \(--env\) in conf are base, .*local, reference, test"),
         (("--nodes", "nothing"), r"Pipeline does not contain nodes named \['nothing'\]"),
         (("--conf-source", "elsewhere"), ".*elsewhere.*"),
     ],

@@ -1,6 +1,16 @@
-"""``python -m tandem``, the same as the ``tandem`` command."""
+"""The ``tandem`` command, also as ``python -m tandem``."""
 
-from tandem.cli import main
+import logging
+
+
+def main() -> None:
+    """Import what the command needs without Kedro's word on its logging configuration, and start it."""
+    logging.disable(logging.INFO)
+    from tandem import cli
+
+    logging.disable(logging.NOTSET)
+    cli.main()
+
 
 if __name__ == "__main__":
     main()

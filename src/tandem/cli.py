@@ -116,9 +116,7 @@ def _where_configuration_is() -> str:
     if is_kedro_project(Path.cwd()):
         folders = sorted(folder.name for folder in Path("conf").glob("*") if folder.is_dir())
         return f"the environments (--env) in conf are {', '.join(folders)}"
-    return (
-        "outside of a project pass --conf-source with the conf-tandem.tar.gz that stands beside the wheel, or a folder"
-    )
+    return "here is no project: pass --conf-source conf-tandem.tar.gz, which comes with the wheel, or a folder"
 
 
 def _one_line(text: str) -> str:
