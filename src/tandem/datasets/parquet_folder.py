@@ -108,6 +108,9 @@ class ParquetFolderDataset(AbstractDataset["DataFrame | pa.Table", "DataFrame | 
         writer.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false").parquet(str(folder))
         for checksum in folder.rglob(".*.crc"):
             checksum.unlink()
+        # Spark's names carry a random number; these are the same every time, in the same order.
+        for part in sorted(folder.glob("part-*.parquet")):
+            part.rename(folder / f"{'-'.join(part.name.split('-')[:2])}.parquet")
 
     def preview(self) -> TablePreview:
         """The first rows, for kedro-viz: one batch of one file, and no Spark."""

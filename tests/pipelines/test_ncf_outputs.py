@@ -1,0 +1,129 @@
+"""What a whole run of NCF publishes, on generated data; N1 to N9 are defects of the workflow that it replaces."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from projects import Project
+from tandem.models.ncf import load_ncf
+
+SCHEMAS = {
+    "data/05_model_input/ncf/train.parquet": {"user_id", "item_id", "user", "item", "label", "genres", "validation"},
+    "data/05_model_input/ncf/test.parquet": {"user_id", "item_id", "user", "item", "label", "genres"},
+    "data/07_model_output/ncf/test_predictions.parquet": {"user_id", "item_id", "label", "prediction", "source"},
+    "data/07_model_output/ncf/recommendations.parquet": {"user_id", "item_id", "rank", "score", "source"},
+}
+DOCUMENTS = ("metrics.json", "history.json", "ranks.json", "loss_curves.json", "comparison.json", "calibration.json")
+METRICS = {
+    *("accuracy", "precision", "recall", "auc", "average_precision", "log_loss", "rce", "calibration_error"),
+    *("hit_rate@10", "ndcg@10", "map@10", "precision@10", "recall@10", "coverage@10"),
+}
+
+
+def report(project: Project) -> dict[str, dict[str, dict[str, float]]]:
+    return json.loads(project.path("data/08_reporting/ncf/metrics.json").read_text())
+
+
+def pairs(project: Project, name: str) -> set[tuple[int, int]]:
+    rows = pq.read_table(project.path(f"data/05_model_input/ncf/{name}.parquet"))
+    return set(zip(rows.column("user_id").to_pylist(), rows.column("item_id").to_pylist(), strict=True))
+
+
+def test_every_file_that_stays_is_there(finished: Project) -> None:
+    for path, columns in SCHEMAS.items():
+        assert columns <= set(pq.read_table(finished.path(path)).column_names), path
+    for name in DOCUMENTS:
+        assert json.loads(finished.path(f"data/08_reporting/ncf/{name}").read_text()), name
+    assert list(finished.path("data/08_reporting/ncf/tensorboard").iterdir())
+    assert set(report(finished)["model"]) == METRICS
+    assert {"constant", "popularity", "ease"} <= set(report(finished)["baselines"])
+
+
+def test_n3_predictions_are_probabilities_and_the_threshold_is_one(finished: Project) -> None:
+    rows = pq.read_table(finished.path("data/07_model_output/ncf/test_predictions.parquet"))
+    predictions, labels = rows.column("prediction").to_numpy(), rows.column("label").to_numpy()
+    assert 0.0 <= predictions.min() <= predictions.max() <= 1.0
+    assert report(finished)["model"]["accuracy"] == pytest.approx(((predictions >= 0.5) == labels).mean())
+
+
+def test_n4_no_pair_is_in_training_and_test(finished: Project) -> None:
+    train, test = pairs(finished, "train"), pairs(finished, "test")
+    assert train
+    assert test
+    assert not train & test
+
+
+def test_n8_the_model_folder_is_all_that_scoring_needs(finished: Project, tmp_path: Path) -> None:
+    shutil.copytree(finished.path("data/06_models/ncf"), tmp_path / "model")
+    model = load_ncf(tmp_path / "model")
+    spec = json.loads(finished.path("data/05_model_input/ncf/feature_spec.json").read_text())
+    assert model.config.feature_spec_fingerprint == spec["fingerprint"]
+    assert model.config.users.num_ids == spec["num_users"] + 1
+
+
+def test_n9_lists_hold_the_best_unseen_items_of_every_user(finished: Project) -> None:
+    lists = pq.read_table(finished.path("data/07_model_output/ncf/recommendations.parquet")).to_pandas()
+    interactions = pq.read_table(finished.path("data/03_primary/ncf/interactions.parquet")).to_pandas()
+    users = pq.read_table(finished.path("data/02_intermediate/movielens/users.parquet")).column("user_id").to_pylist()
+    assert set(lists["user_id"]) == set(users)
+    seen = interactions[interactions["split"] != "test"]
+    assert not set(zip(lists["user_id"], lists["item_id"], strict=True)) & set(
+        zip(seen["user_id"], seen["item_id"], strict=True)
+    )
+    for _, rows in lists.groupby("user_id"):
+        assert rows["rank"].tolist() == list(range(1, len(rows) + 1))
+        assert (np.diff(rows["score"]) <= 1e-12).all()
+
+
+def test_the_same_command_gives_the_same_rows_and_metrics(finished: Project, project: Project) -> None:
+    assert project.run("--params", "distributed.num_ranks=2").code == 0
+    rows = "data/05_model_input/ncf"
+    assert project.content(rows) == finished.content(rows)
+    first, second = report(finished), report(project)
+    assert first["model"] == second["model"]
+    assert first["data"].keys() == second["data"].keys()
+
+
+def test_inference_alone_scores_what_was_trained_before(finished: Project, tmp_path: Path) -> None:
+    again = finished.copy(tmp_path / "again")
+    shutil.rmtree(again.path("data/07_model_output"))
+    done = again.run("--pipelines", "inference")
+    assert done.code == 0, done.err
+    assert report(again)["model"] == report(finished)["model"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("split", ["leave_one_out", "temporal"])
+def test_other_splits_run_too_and_answer_for_the_unknown(project: Project, split: str) -> None:
+    done = project.run("--params", f"ncf.split={split},distributed.num_ranks=1")
+    assert done.code == 0, done.err
+    model = report(project)["model"]
+    assert ("ndcg@10_sampled" in model) == (split == "leave_one_out")
+    rows = pq.read_table(project.path("data/07_model_output/ncf/test_predictions.parquet"))
+    unknown = rows.filter(pc.or_(pc.equal(rows.column("user"), 0), pc.equal(rows.column("item"), 0)))
+    assert set(unknown.column("source").to_pylist()) <= {"popularity"}
+    if split == "temporal":
+        assert unknown.num_rows > 0
+        lists = pq.read_table(project.path("data/07_model_output/ncf/recommendations.parquet"))
+        known = set(
+            pq.read_table(project.path("data/04_feature/ncf/user_features.parquet")).column("user_id").to_pylist()
+        )
+        by_popularity = lists.filter(pc.equal(lists.column("source"), "popularity")).column("user_id").to_pylist()
+        assert by_popularity
+        assert not set(by_popularity) & known
+
+
+@pytest.mark.slow
+def test_real_movielens_beats_the_constant_and_popularity(project: Project, movielens_dir: Path) -> None:
+    files = f"movielens=ml-100k,movielens_path={movielens_dir / 'ml-100k'}"
+    done = project.run("--params", files, env="reference")
+    assert done.code == 0, done.err
+    found = report(project)
+    assert found["model"]["auc"] > found["baselines"]["popularity"]["auc"] > found["baselines"]["constant"]["auc"]
+    labels = pq.read_table(project.path("data/05_model_input/ncf/test.parquet")).column("label")
+    assert found["data"]["test_positives"] == pc.sum(labels).as_py()
