@@ -24,3 +24,8 @@ def test_schedules_at_the_start_the_middle_and_the_end():
 
 def test_warm_up_rises_linearly_and_leaves_the_rest_to_the_schedule():
     assert rates("linear", 0.5, 1.0, 2.0, 6.0, 10.0, warmup=2.0) == pytest.approx([0.2, 0.4, 0.8, 0.4, 0.0])
+
+
+def test_a_shorter_training_comes_to_the_end_of_its_schedule():
+    parameters = NCFParameters(epochs=10, learning_rate=0.8, learning_rate_schedule="linear")
+    assert learning_rate(parameters, 4.0, epochs=4) == pytest.approx(0.0)

@@ -164,7 +164,7 @@ class NCFTrainer:
         self.model.train()
         loss_sum, rows = torch.zeros(()), 0
         for step in range(self.plan.steps):
-            rate = learning_rate(self.parameters, epoch + (step + 1) / self.plan.steps)
+            rate = learning_rate(self.parameters, epoch + (step + 1) / self.plan.steps, self._epochs())
             step_rows = self.plan.global_rows(step)
             loss = self._train_step(batches(self.plan.rows(rank, step)), step_rows, rate)
             loss_sum += loss * step_rows
@@ -206,7 +206,7 @@ class NCFTrainer:
             {
                 "event": "progress",
                 "epoch": epoch + 1,
-                "epochs": self.parameters.epochs if self.state.phase == "search" else self.state.best_epoch,
+                "epochs": self._epochs(),
                 "phase": self.state.phase,
                 "step": step + 1,
                 "steps": self.plan.steps,
@@ -228,6 +228,10 @@ class NCFTrainer:
             self.state.best_value, self.state.best_epoch = value, self.state.epoch
             self.state.best_weights = self.flat.copy()
         return {f"val_{name}": metric for name, metric in metrics.items()}
+
+    def _epochs(self) -> int:
+        """Epochs of this phase; a refit's schedule comes to its end too, though at an earlier epoch."""
+        return self.parameters.epochs if self.state.phase == "search" else self.state.best_epoch
 
     def _should_stop(self) -> bool:
         stopping = self.parameters.early_stopping

@@ -5,8 +5,8 @@ import math
 from tandem.parameters import NCFParameters
 
 
-def learning_rate(parameters: NCFParameters, epoch: float) -> float:
-    """Learning rate at this moment, in epochs since the start (fractions count).
+def learning_rate(parameters: NCFParameters, epoch: float, epochs: int | None = None) -> float:
+    """Learning rate at this moment, in epochs since the start (fractions count); epochs: until the end of training.
 
     Linear warm-up from zero over ``warmup_epochs``; then constant; linear or cosine to zero at the last epoch; or
     multiplied by ``learning_rate_step_factor`` at every whole epoch.
@@ -14,7 +14,7 @@ def learning_rate(parameters: NCFParameters, epoch: float) -> float:
     peak, warmup = parameters.learning_rate, parameters.warmup_epochs
     if epoch < warmup:
         return peak * epoch / warmup
-    done = min(1.0, (epoch - warmup) / max(1e-9, parameters.epochs - warmup))
+    done = min(1.0, (epoch - warmup) / max(1e-9, (epochs or parameters.epochs) - warmup))
     match parameters.learning_rate_schedule:
         case "linear":
             return peak * (1.0 - done)
