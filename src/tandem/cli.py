@@ -35,7 +35,11 @@ LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"plain": {"format": "%(asctime)s %(message)s", "datefmt": "%H:%M:%S"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    # What Spark's bridge to Java logs of an error, as the root logger, is raised as well.
+    "filters": {"not the bridge": {"()": lambda: lambda record: "py4j" not in record.pathname}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "plain", "filters": ["not the bridge"]},
+    },
     "loggers": {
         "tandem": {"level": "INFO"},
         "py4j": {"level": "CRITICAL"},

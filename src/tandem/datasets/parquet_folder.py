@@ -104,8 +104,11 @@ class ParquetFolderDataset(AbstractDataset["DataFrame | pa.Table", "DataFrame | 
         pq.write_table(data, folder / "part-00000.parquet", compression=self._compression)
 
     def _write_spark(self, data: DataFrame, folder: Path) -> None:
+        from tandem.datasets.spark_session import stopped_by_interrupt
+
         writer = data.write.mode("append").option("compression", self._compression)
-        writer.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false").parquet(str(folder))
+        with stopped_by_interrupt(data.sparkSession):
+            writer.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false").parquet(str(folder))
         for checksum in folder.rglob(".*.crc"):
             checksum.unlink()
         # Spark's names carry a random number; these are the same every time, in the same order.

@@ -1,8 +1,10 @@
-"""The Spark session of this process, started by the first dataset that needs it."""
+"""The Spark session of this process, started by the first dataset that needs it, and stopped by Ctrl-C."""
 
 import os
+import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,11 +15,15 @@ BANNERS = (
     b"WARNING: Using incubator modules",
     b"Using Spark's default log4j profile",
     b"Setting default log level to",
+    b"Setting Spark log level to",
     b"To adjust logging level use",
     b"Unable to load native-hadoop library",
     b"resolves to a loopback address",
     b"Set SPARK_LOCAL_IP if you need",
 )
+
+# Set when Java is stopped in the middle of its work: what it says of that is of no use to anybody.
+_stopped = threading.Event()
 
 
 def spark_session() -> SparkSession:
@@ -25,8 +31,31 @@ def spark_session() -> SparkSession:
     active = SparkSession.getActiveSession()
     if active is not None:
         return active
-    with _without_banners():
+    with _without_banners(), _keeping_the_handler_of_ctrl_c():
         return SparkSession.builder.getOrCreate()
+
+
+@contextmanager
+def stopped_by_interrupt(session: SparkSession) -> Iterator[None]:
+    """On Ctrl-C Java is stopped too: else it would go on writing into folders that are being removed."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _stopped.set()
+        with warnings.catch_warnings(action="ignore"):
+            session.stop()
+        raise
+
+
+@contextmanager
+def _keeping_the_handler_of_ctrl_c() -> Iterator[None]:
+    """Spark's own asks Java to cancel its jobs, over the connection that the interrupted call is still waiting on."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)
 
 
 @contextmanager
@@ -48,5 +77,5 @@ def _without_banners() -> Iterator[None]:
 def _copy_lines(source: int, target: int) -> None:
     with os.fdopen(source, "rb") as lines, os.fdopen(target, "wb", buffering=0) as out:
         for line in lines:
-            if not any(banner in line for banner in BANNERS):
+            if not _stopped.is_set() and not any(banner in line for banner in BANNERS):
                 out.write(line)
