@@ -23,7 +23,7 @@ Schema = Mapping[str, Any]
 INTRODUCTION = """\
 # Parameters
 
-<!-- Written by docs/generate_parameters.py: change src/tandem/parameters.py or conf/base, then run it again. -->
+<!-- Written by docs/generate_parameters.py: change src/tandem/parameters/ or conf/base, then run it again. -->
 
 Set them in `conf/<environment>/parameters.yml` (`conf/local` is yours and not in git) or for one run by
 `--params ncf.epochs=5,seed=7`. The command line takes scalars; a list of several values goes into a file. An unknown
@@ -56,9 +56,6 @@ MEANINGS = {
     "synthetic_movielens.users": "generated users",
     "synthetic_movielens.items": "generated items",
     "synthetic_movielens.ratings": "generated ratings, at most users x items",
-    "movielens_cleaning.synthetic.users": "without effect on a run: see `synthetic_movielens`",
-    "movielens_cleaning.synthetic.items": "without effect on a run: see `synthetic_movielens`",
-    "movielens_cleaning.synthetic.ratings": "without effect on a run: see `synthetic_movielens`",
     "ncf.split": "which interactions test: a share of each user's, each user's latest one, or the latest of all",
     "ncf.model.hidden_units": "widths of the MLP's layers",
     "ncf.model.embedding_init_std": "of the normal distribution that embeddings start from",
@@ -160,7 +157,7 @@ def _rows(schema: Schema, models: Schema, prefix: str, base: Any) -> Iterator[Ro
 def _row(name: str, field: Schema, base: Any, *, nested: bool) -> Row:
     meaning = field.get("description") or MEANINGS.get(name)
     if not meaning:
-        raise ValueError(f"{name} has no description: add one in src/tandem/parameters.py")
+        raise ValueError(f"{name} has no description: add one in src/tandem/parameters/")
     if nested:
         return Row(name, type_in_words(field), "", "", meaning)
     default = _value(field.get("default"))

@@ -1,38 +1,10 @@
-"""Every parameter of a run, typed and checked before anything starts.
+"""Parameters of neural collaborative filtering."""
 
-One model per top-level key of ``conf/*/parameters.yml``. Unknown keys are errors. The ranks receive the same models,
-as JSON.
-"""
+from typing import Literal
 
-from typing import Annotated, Literal
+from pydantic import Field, model_validator
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-
-Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
-Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
-
-
-class Parameters(BaseModel):
-    """Immutable, and closed: a misspelt key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SyntheticMovieLens(Parameters):
-    """Size of the generated MovieLens (its seed is the run's)."""
-
-    users: int = Field(1_000, ge=2)
-    items: int = Field(1_700, ge=2)
-    ratings: int = Field(100_000, ge=2)
-
-
-class MovieLensParameters(Parameters):
-    """What to do with rows that a real log has and a clean one has not."""
-
-    orphan_ratings: Literal["keep", "drop"] = Field(
-        "keep", description="ratings whose user or item has no row in its table: kept with unknown features, or dropped"
-    )
-    synthetic: SyntheticMovieLens = SyntheticMovieLens()
+from tandem.parameters.closed import Fraction, Parameters, Rate
 
 
 class NeuMFParameters(Parameters):
@@ -124,15 +96,3 @@ class NCFParameters(Parameters):
         if self.refit and self.early_stopping is None:
             raise ValueError("refit needs early_stopping, which finds the number of epochs")
         return self
-
-
-class DistributedParameters(Parameters):
-    """How the ranks of a training job are started and placed."""
-
-    num_ranks: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
-    cores_per_rank: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
-    bind: bool = True
-    strict: bool = Field(False, description="a binding that differs from the plan is an error, not a warning")
-    start_timeout_seconds: float = Field(120.0, gt=0.0)
-    stall_timeout_seconds: float = Field(300.0, gt=0.0)
-    timeout_seconds: float | None = Field(None, gt=0.0)

@@ -1,0 +1,29 @@
+"""Every parameter of a run, typed and checked before anything starts.
+
+One model per top-level key of ``conf/*/parameters*.yml``. Unknown keys are errors. The ranks receive the same models,
+as JSON.
+"""
+
+from tandem.parameters.closed import Fraction, Parameters, Rate
+from tandem.parameters.distributed import DistributedParameters
+from tandem.parameters.movielens import MovieLensParameters, SyntheticMovieLens
+from tandem.parameters.ncf import EarlyStoppingParameters, NCFBaselineParameters, NCFParameters, NeuMFParameters
+from tandem.parameters.recsys2021 import RecSys2021FeatureParameters
+from tandem.parameters.two_tower import TwoTowerParameters
+from tandem.parameters.wide_and_deep import WideAndDeepParameters
+
+__all__ = [
+    "DistributedParameters",
+    "EarlyStoppingParameters",
+    "Fraction",
+    "MovieLensParameters",
+    "NCFBaselineParameters",
+    "NCFParameters",
+    "NeuMFParameters",
+    "Parameters",
+    "Rate",
+    "RecSys2021FeatureParameters",
+    "SyntheticMovieLens",
+    "TwoTowerParameters",
+    "WideAndDeepParameters",
+]

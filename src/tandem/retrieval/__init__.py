@@ -1,0 +1,1 @@
+"""Nearest item vectors for user vectors."""
