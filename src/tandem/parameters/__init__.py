@@ -9,13 +9,20 @@ from tandem.parameters.distributed import DistributedParameters
 from tandem.parameters.movielens import MovieLensParameters, SyntheticMovieLens
 from tandem.parameters.ncf import EarlyStoppingParameters, NCFBaselineParameters, NCFParameters, NeuMFParameters
 from tandem.parameters.recsys2021 import RecSys2021FeatureParameters
-from tandem.parameters.two_tower import TwoTowerParameters
+from tandem.parameters.two_tower import (
+    IndexParameters,
+    RecommendationParameters,
+    TowerParameters,
+    TwoTowerModelParameters,
+    TwoTowerParameters,
+)
 from tandem.parameters.wide_and_deep import WideAndDeepParameters
 
 __all__ = [
     "DistributedParameters",
     "EarlyStoppingParameters",
     "Fraction",
+    "IndexParameters",
     "MovieLensParameters",
     "NCFBaselineParameters",
     "NCFParameters",
@@ -23,7 +30,10 @@ __all__ = [
     "Parameters",
     "Rate",
     "RecSys2021FeatureParameters",
+    "RecommendationParameters",
     "SyntheticMovieLens",
+    "TowerParameters",
+    "TwoTowerModelParameters",
     "TwoTowerParameters",
     "WideAndDeepParameters",
 ]

@@ -1,11 +1,151 @@
 """Parameters of the two-tower model, its index and its lists."""
 
-from pydantic import Field
+from typing import Annotated, Any, Literal
 
-from tandem.parameters.closed import Parameters
+from pydantic import Field, model_validator
+
+from tandem.parameters.closed import Parameters, Rate
+
+
+class TowerParameters(Parameters):
+    """Which columns of the processed rows one tower reads, and how."""
+
+    embeddings: tuple[str, ...] = Field(
+        (), description="id columns, each with a table of `embedding_dim` numbers per id"
+    )
+    indicators: tuple[str, ...] = Field((), description="id columns of few values, one-hot")
+    continuous: tuple[str, ...] = Field((), description="numbers, as they are")
+
+    @model_validator(mode="after")
+    def _some_columns(self) -> "TowerParameters":
+        columns = self.columns
+        if not columns:
+            raise ValueError("a tower needs at least one column")
+        if len(set(columns)) < len(columns):
+            raise ValueError("a tower names a column twice")
+        return self
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns of the tower, ids first."""
+        return (*self.embeddings, *self.indicators, *self.continuous)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The columns that hold ids."""
+        return (*self.embeddings, *self.indicators)
+
+
+USER_COLUMNS = TowerParameters(
+    embeddings=("user",),
+    indicators=("user_is_verified",),
+    continuous=("user_followers", "user_following", "user_ratio"),
+)
+ITEM_COLUMNS = TowerParameters(
+    embeddings=("tweet", "author", "hashtags", "links", "domains"),
+    indicators=("author_is_verified", "present_media", "tweet_type", "language"),
+    continuous=("num_hashtags", "num_links", "num_domains", "author_followers", "author_following", "author_ratio"),
+)
+
+
+class TwoTowerModelParameters(Parameters):
+    """Sizes of the two towers, which are alike but for the columns that they read."""
+
+    builder: str | None = Field(
+        None, description="a model of your own: dotted path to a function that returns (user_tower, item_tower)"
+    )
+    builder_arguments: dict[str, Any] = Field({}, description="passed to the builder by name")
+    user: TowerParameters = USER_COLUMNS
+    item: TowerParameters = ITEM_COLUMNS
+    embedding_dim: int = Field(16, ge=1)
+    hidden_units: tuple[Annotated[int, Field(ge=1)], ...] = Field((1024, 512), description="widths, each with ReLU")
+    output_dim: int = Field(128, ge=1, description="width of the vectors")
+    output_activation: Literal["linear", "relu"] = "linear"
+    normalize: bool = Field(True, description="vectors of length 1, so that their product is the cosine")
+
+
+class SoftmaxParameters(Parameters):
+    """In-batch softmax: each positive against the items of the global batch."""
+
+    temperature: float = Field(0.05, gt=0.0, description="the products of the vectors are divided by it")
+    correct_sampling: bool = Field(
+        True, description="subtract the log of each item's probability of being in a batch (Yi et al. 2019)"
+    )
+    remove_accidental_hits: bool = Field(True, description="leave out the batch's other items that the same user took")
+
+
+class PointwiseParameters(Parameters):
+    """Binary cross entropy of ``scale * product + bias``, both learnt."""
+
+    initial_scale: float = Field(5.0, gt=0.0)
+    initial_bias: float = 0.0
+
+
+class TwoTowerEarlyStoppingParameters(Parameters):
+    """Stop when the metric, on rows held out of the training rows, has not improved for ``patience`` epochs."""
+
+    metric: Literal["recall@100", "auc"] = "recall@100"
+    patience: int = Field(2, ge=1)
+
+
+class IndexParameters(Parameters):
+    """The index over the item vectors: exact, or one of two that trade recall for speed."""
+
+    kind: Literal["flat", "hnsw", "ivf"] = "flat"
+    hnsw_links: int = Field(32, ge=2, description="per node of the graph")
+    hnsw_construction: int = Field(100, ge=1, description="width of the search while building")
+    hnsw_search: int = Field(128, ge=1, description="width of the search while asking")
+    ivf_lists: Literal["auto"] | Annotated[int, Field(ge=1)] = Field(
+        "auto", description="cells of the space; auto: the square root of the number of items"
+    )
+    ivf_probes: int = Field(16, ge=1, description="cells that a query looks into")
+
+
+class RecommendationParameters(Parameters):
+    """The published lists: candidates by the index, ranked by Wide & Deep."""
+
+    users: Literal["all"] | Annotated[int, Field(ge=1)] | tuple[str, ...] = Field(
+        "all", description="all, a number of them drawn by the seed, or a list of raw user ids"
+    )
+    candidates: int = Field(100, ge=1, description="per user, by the index")
+    length: int = Field(10, ge=1, description="of the published lists")
+
+    @model_validator(mode="after")
+    def _no_longer_than_candidates(self) -> "RecommendationParameters":
+        if self.length > self.candidates:
+            raise ValueError(f"length of {self.length} needs at least as many candidates, found {self.candidates}")
+        return self
 
 
 class TwoTowerParameters(Parameters):
-    """Two towers: model, training and retrieval."""
+    """Two towers: model, training, index and lists."""
 
-    epochs: int = Field(3, ge=1)
+    # Model.
+    model: TwoTowerModelParameters = TwoTowerModelParameters()
+
+    # Training.
+    loss: Literal["softmax", "pointwise"] = Field(
+        "softmax", description="in-batch softmax on positives, or binary cross entropy on all rows"
+    )
+    softmax: SoftmaxParameters = SoftmaxParameters()
+    pointwise: PointwiseParameters = PointwiseParameters()
+    optimizer: Literal["adam", "adagrad"] = "adam"
+    learning_rate: float = Field(1e-3, gt=0.0)
+    epochs: int = Field(10, ge=1)
+    batch_size: int = Field(4_096, ge=1, description="rows of one step on all ranks together")
+    precision: Literal["fp32", "bf16"] = "fp32"
+    unknown_rate: Rate = Field(0.01, description="share of the ids that are trained as unknown")
+    validation_fraction: Rate = Field(0.1, description="of the training rows, for early stopping; 0: none")
+    validation_users: int = Field(2_000, ge=1, description="at most so many users are ranked for between epochs")
+    early_stopping: TwoTowerEarlyStoppingParameters | None = TwoTowerEarlyStoppingParameters()
+    resume: bool = False
+
+    # Retrieval.
+    index: IndexParameters = IndexParameters()
+    recommendations: RecommendationParameters = RecommendationParameters()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "TwoTowerParameters":
+        if self.early_stopping is not None and self.validation_fraction == 0.0:
+            raise ValueError("early_stopping needs validation_fraction above 0 (or early_stopping: null)")
+        return self
