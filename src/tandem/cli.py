@@ -6,7 +6,9 @@ import os
 import pkgutil
 import re
 import sys
+import tarfile
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -25,6 +27,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 import tandem.pipelines
+from tandem import __version__
 from tandem.errors import UserError, did_you_mean
 from tandem.sources.staging import CANNOT_WRITE
 
@@ -66,24 +69,27 @@ def quiet_logging() -> None:
 
 
 @contextlib.contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Turn what the user can mend into one line and a non-zero exit; everything else keeps its traceback."""
+def one_line_errors(conf_source: str | None = None) -> Iterator[None]:
+    """Turn what the user can mend into one line and a non-zero exit; everything else keeps its traceback.
+
+    conf_source: where the user says that the configuration is.
+    """
     try:
         yield
     except KeyboardInterrupt:
         click.echo("Interrupted: earlier outputs are as they were.", err=True)
         sys.exit(INTERRUPTED)
     except Exception as error:
-        line = user_line(error)
+        line = user_line(error, conf_source)
         if line is None:
             raise
         raise click.ClickException(line) from None
 
 
-def user_line(error: BaseException) -> str | None:
+def user_line(error: BaseException, conf_source: str | None = None) -> str | None:
     """The line for the user, or None where the error is a fault of ours."""
     lines = (_told_by(cause) for cause in _causes(error))
-    return next((_one_line(line) for line in lines if line is not None), None) or _kedros_line(error)
+    return next((_one_line(line) for line in lines if line is not None), None) or _kedros_line(error, conf_source)
 
 
 def _told_by(error: BaseException) -> str | None:
@@ -97,11 +103,11 @@ def _told_by(error: BaseException) -> str | None:
     return told[1] if told is not None else None
 
 
-def _kedros_line(error: BaseException) -> str | None:
+def _kedros_line(error: BaseException, conf_source: str | None) -> str | None:
     """Kedro's own words for what was asked of it; what it only wraps is a fault of ours."""
     text = _one_line(str(error))
     if isinstance(error, MissingConfigException):
-        return f"{text}; {_where_configuration_is()}"
+        return f"{text}; {_where_configuration_is(conf_source)}"
     if isinstance(error, YAMLError | OmegaConfBaseException):
         return f"the configuration cannot be read: {text}"
     refused = isinstance(error, DatasetError) and error.__cause__ is None
@@ -116,15 +122,37 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
 
 
-def _where_configuration_is() -> str:
-    if is_kedro_project(Path.cwd()):
-        folders = sorted(folder.name for folder in Path("conf").glob("*") if folder.is_dir())
-        return f"the environments (--env) in conf are {', '.join(folders)}"
+def _where_configuration_is(conf_source: str | None) -> str:
+    source = Path(conf_source or "conf")
+    if source.exists() and (conf_source is not None or is_kedro_project(Path.cwd())):
+        return f"the environments (--env) in {source} are {', '.join(_environments(source)) or 'none'}"
     return "here is no project: pass --conf-source conf-tandem.tar.gz, which comes with the wheel, or a folder"
+
+
+def _environments(source: Path) -> list[str]:
+    """The folders of a configuration; in an archive, as it comes with the wheel, they are inside of ``conf``."""
+    if source.is_dir():
+        return sorted(folder.name for folder in source.iterdir() if folder.is_dir())
+    if zipfile.is_zipfile(source):
+        names = zipfile.ZipFile(source).namelist()
+    else:
+        with tarfile.open(source) as archive:
+            names = archive.getnames()
+    return sorted({parts[1] for parts in (Path(name).parts for name in names) if len(parts) == 3})
 
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
+
+
+def check_source(conf_source: str | None) -> None:
+    """Raise UserError for what is no configuration; Kedro has a traceback for a broken archive."""
+    source = Path(conf_source or "conf")
+    if conf_source is not None and source.exists():  # else it is an address, which Kedro opens
+        if source.is_file() and not (tarfile.is_tarfile(source) or zipfile.is_zipfile(source)):
+            raise UserError(f"--conf-source: {source} is neither a folder nor an intact .tar.gz or .zip of one")
+        if "base" not in _environments(source):
+            raise UserError(f"--conf-source: {source} holds no configuration: there is no folder base in it")
 
 
 def check_names(options: Mapping[str, Any]) -> None:
@@ -142,7 +170,8 @@ def check_names(options: Mapping[str, Any]) -> None:
 
 def _run(**options: Any) -> Any:
     quiet_logging()
-    with one_line_errors():
+    with one_line_errors(options.get("conf_source")):
+        check_source(options.get("conf_source"))
         check_names(options)
         return RUN_AS_KEDRO_DOES(**options)
 
@@ -150,7 +179,29 @@ def _run(**options: Any) -> Any:
 run = click.Command("run", params=kedro_run.params, callback=_run, help="Run pipelines, or a part of them by tags.")
 
 
-@click.group(name="tandem", context_settings={"help_option_names": ["-h", "--help"]})
+class OneLineGroup(click.Group):
+    """A group of commands whose wrong usage is told in one line as well, instead of Click's four."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """Run the command; as Click's own, but for what is printed of wrong usage."""
+        try:
+            return super().main(*arguments, **(options | {"standalone_mode": False}))
+        except click.exceptions.NoArgsIsHelpError as help_wanted:
+            help_wanted.show()
+            sys.exit(help_wanted.exit_code)
+        except click.UsageError as error:
+            command = error.ctx.command_path if error.ctx is not None else "tandem"
+            click.echo(f"Error: {_one_line(error.format_message())} See {command} --help", err=True)
+            sys.exit(error.exit_code)
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except click.Abort:
+            sys.exit(INTERRUPTED)
+
+
+@click.group(name="tandem", cls=OneLineGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="tandem")
 def cli() -> None:
     """Recommender workflows from raw logs to ranked lists."""
 
