@@ -11,7 +11,9 @@ from tandem.parameters.ncf import EarlyStoppingParameters, NCFBaselineParameters
 from tandem.parameters.recsys2021 import RecSys2021FeatureParameters
 from tandem.parameters.two_tower import (
     IndexParameters,
+    PointwiseParameters,
     RecommendationParameters,
+    SoftmaxParameters,
     TowerParameters,
     TwoTowerModelParameters,
     TwoTowerParameters,
@@ -28,9 +30,11 @@ __all__ = [
     "NCFParameters",
     "NeuMFParameters",
     "Parameters",
+    "PointwiseParameters",
     "Rate",
     "RecSys2021FeatureParameters",
     "RecommendationParameters",
+    "SoftmaxParameters",
     "SyntheticMovieLens",
     "TowerParameters",
     "TwoTowerModelParameters",

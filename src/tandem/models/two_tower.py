@@ -1,0 +1,161 @@
+"""Two towers in Keras: columns of a user to a vector, columns of an item to a vector, and their product is the score.
+
+After Covington et al. 2016 and Yi et al. 2019. Both towers are functional Keras models that take a dict of columns,
+each [batch], and return vectors [batch, output_dim], float32, of length 1 by default. They are saved as ``.keras``
+files beside a ``config.json``, in fp32 whatever they were trained in.
+"""
+
+import hashlib
+import importlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+import numpy as np
+
+from tandem.errors import UserError
+from tandem.models.tower_layers import Indicators, InputDense, Stack, Vectors
+from tandem.models.two_tower_config import CONFIG_FILE, ITEM_FILE, USER_FILE, TwoTowerConfig
+from tandem.parameters import TowerParameters
+
+Precision = Literal["fp32", "bf16"]
+_POLICIES = {"fp32": "float32", "bf16": "mixed_bfloat16"}
+
+
+def build_tower(config: TwoTowerConfig, columns: TowerParameters, name: str) -> keras.Model:
+    """One tower under the current dtype policy.
+
+    Raises UserError where a column is not one of the feature spec's.
+    """
+    parameters = config.parameters
+    inputs = {column: keras.Input((), dtype="int32", name=column) for column in columns.ids}
+    inputs |= {column: keras.Input((), dtype="float32", name=column) for column in columns.continuous}
+    embedded = [
+        keras.layers.Embedding(config.size(column), parameters.embedding_dim, name=f"{column}_embedding")(
+            inputs[column]
+        )
+        for column in columns.embeddings
+    ]
+    given = []
+    if columns.indicators:
+        sizes = [config.size(column) for column in columns.indicators]
+        given.append(Indicators(sizes, name="indicators")([inputs[column] for column in columns.indicators]))
+    if columns.continuous:
+        given.append(Stack(name="continuous")([inputs[column] for column in columns.continuous]))
+    widths = [*parameters.hidden_units, parameters.output_dim]
+    activations: list[Literal["relu", "linear"]] = ["relu"] * len(parameters.hidden_units)
+    activations.append(parameters.output_activation)
+    hidden = _first_layer(embedded, given, widths[0], activations[0])
+    for index, (width, activation) in enumerate(zip(widths[1:], activations[1:], strict=True), start=2):
+        hidden = keras.layers.Dense(width, activation=activation, name=f"dense_{index}")(hidden)
+    return keras.Model(inputs, Vectors(normalize=parameters.normalize, name="vectors")(hidden), name=name)
+
+
+def _first_layer(embedded: list[Any], given: list[Any], units: int, activation: Literal["relu", "linear"]) -> Any:
+    sides = [keras.layers.concatenate(side) if len(side) > 1 else side[0] for side in (embedded, given) if side]
+    if len(sides) == 2:
+        return InputDense(units, activation, name="dense_1")(sides)
+    return keras.layers.Dense(units, activation=activation, name="dense_1")(sides[0])
+
+
+def build_towers(
+    config: TwoTowerConfig, precision: Precision = "fp32", seed: int = 0
+) -> tuple[keras.Model, keras.Model]:
+    """(user_tower, item_tower) with initial weights that the seed decides; of your own where a builder is named.
+
+    A builder is called as ``builder(config, **builder_arguments)`` and returns both towers, which take a dict of
+    columns of the processed rows and return float vectors of one width.
+
+    Raises UserError where a builder cannot be imported, raises, or returns something else.
+    """
+    keras.utils.set_random_seed(seed)
+    with _policy(precision):
+        if config.parameters.builder is not None:
+            return _towers_of_builder(config, config.parameters.builder)
+        user = build_tower(config, config.parameters.user, "user_tower")
+        return user, build_tower(config, config.parameters.item, "item_tower")
+
+
+@contextmanager
+def _policy(precision: Precision) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(_POLICIES[precision])
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _towers_of_builder(config: TwoTowerConfig, path: str) -> tuple[keras.Model, keras.Model]:
+    builder = _builder(path)
+    try:
+        towers = builder(config, **config.parameters.builder_arguments)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise UserError(f"two_tower.model.builder: {path} raised {reason}; mend it or its arguments") from error
+    if not (isinstance(towers, tuple) and len(towers) == 2 and all(isinstance(one, keras.Model) for one in towers)):
+        raise UserError(f"two_tower.model.builder: {path} must return (user_tower, item_tower), two Keras models")
+    for side, tower, columns in zip(
+        ("user", "item"), towers, (config.parameters.user, config.parameters.item), strict=True
+    ):
+        unknown = sorted(set(input_columns(tower)) - set(columns.columns))
+        if unknown:
+            raise UserError(
+                f"two_tower.model.builder: the {side} tower of {path} reads {unknown[0]}, which is no column of "
+                f"two_tower.model.{side}; add it there"
+            )
+    widths = {int(tower.output_shape[-1]) for tower in towers}
+    if len(widths) > 1:
+        raise UserError(f"two_tower.model.builder: the towers of {path} return vectors of different widths")
+    return towers
+
+
+def _builder(path: str) -> Callable[..., Any]:
+    module, _, name = path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(
+            f"two_tower.model.builder: {path} cannot be imported ({error}); give the dotted path of a function"
+        ) from error
+
+
+def input_columns(tower: keras.Model) -> tuple[str, ...]:
+    """The columns that a tower reads."""
+    return tuple(tower.input) if isinstance(tower.input, dict) else tuple(tensor.name for tensor in tower.inputs)
+
+
+def save_towers(user: keras.Model, item: keras.Model, config: TwoTowerConfig, folder: Path) -> TwoTowerConfig:
+    """Write both towers, in fp32, and their configuration, now with the fingerprint of the weights; returns it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    plain = build_towers(config, "fp32")
+    for trained, saved, file in zip((user, item), plain, (USER_FILE, ITEM_FILE), strict=True):
+        saved.set_weights(trained.get_weights())
+        saved.save(folder / file)
+    complete = config.model_copy(update={"model_fingerprint": weights_fingerprint(user, item)})
+    (folder / CONFIG_FILE).write_text(complete.model_dump_json(indent=2) + "\n")
+    return complete
+
+
+def weights_fingerprint(user: keras.Model, item: keras.Model) -> str:
+    """16 hex digits that change with any weight."""
+    digest = hashlib.sha256()
+    for weights in (*user.get_weights(), *item.get_weights()):
+        digest.update(np.ascontiguousarray(weights).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def load_tower(folder: Path, file: str) -> keras.Model:
+    """One of the two towers, ``USER_FILE`` or ``ITEM_FILE``; code in the file is never run (Keras's safe mode).
+
+    Raises UserError where the file is missing or cannot be read.
+    """
+    path = folder / file
+    if not path.is_file():
+        raise UserError(f"{path} does not exist; train first: kedro run --pipelines two_tower")
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError, OSError, KeyError) as error:
+        raise UserError(f"{path} cannot be loaded ({str(error).splitlines()[0]}); train again") from error
