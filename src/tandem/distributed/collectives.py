@@ -51,6 +51,18 @@ class Communicator(Protocol):
     def same_on_all_ranks(self, value: bytes | int) -> bool:
         """Whether all ranks hold the same number or bytes (compared by a 64-bit checksum)."""
 
+    def allreduce_in_graph(self, tensor: Any, name: str) -> Any:
+        """Sum over all ranks of a tensor inside a ``tf.function``, differentiable; TensorFlow alone, no bfloat16.
+
+        name: the same on all ranks, and in one graph used once.
+        """
+
+    def allgather_in_graph(self, tensor: Any, name: str) -> Any:
+        """Rows of all ranks, in rank order, inside a ``tf.function``; first dimensions may differ; TensorFlow alone.
+
+        Differentiable: the gradient of a rank's rows is the *sum* over the ranks (Horovod's own is their mean).
+        """
+
     def barrier(self) -> None:
         """Wait for all ranks."""
 
@@ -84,6 +96,14 @@ class SingleRank:
     def same_on_all_ranks(self, value: bytes | int) -> bool:
         """True."""
         return True
+
+    def allreduce_in_graph(self, tensor: Any, name: str) -> Any:
+        """The tensor itself."""
+        return tensor
+
+    def allgather_in_graph(self, tensor: Any, name: str) -> Any:
+        """The tensor itself."""
+        return tensor
 
     def barrier(self) -> None:
         """Nothing to wait for."""

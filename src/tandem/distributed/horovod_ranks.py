@@ -57,6 +57,12 @@ class _HorovodRanks(ABC):
         checksum = np.frombuffer(hashlib.blake2b(data, digest_size=8).digest(), dtype=np.int64)
         return bool((self.allgather(checksum) == checksum).all())
 
+    def allreduce_in_graph(self, tensor: Any, name: str) -> Any:
+        raise NotImplementedError(f"{name}: only TensorFlow has graphs")
+
+    def allgather_in_graph(self, tensor: Any, name: str) -> Any:
+        raise NotImplementedError(f"{name}: only TensorFlow has graphs")
+
     def barrier(self) -> None:
         self.allreduce_scalars({"barrier": 1.0})
 
@@ -103,6 +109,26 @@ class _TensorFlow(_HorovodRanks):
     def broadcast_(self, tensor: Any, root: int = 0) -> Any:
         name = f"broadcast.{root}.{tensor.dtype.name}.{tuple(tensor.shape)}"
         return self._replace(tensor, self._hvd.broadcast(self._value(tensor), root, name=name))
+
+    def allreduce_in_graph(self, tensor: Any, name: str) -> Any:
+        return self._hvd.allreduce(tensor, op=self._hvd.Sum, name=name, ignore_name_scope=True)
+
+    def allgather_in_graph(self, tensor: Any, name: str) -> Any:
+        @self._tf.custom_gradient  # type: ignore[untyped-decorator]
+        def gathered(rows: Any) -> tuple[Any, Any]:
+            def gradient(of_all: Any) -> Any:
+                """Every rank's share of the gradient of these rows, added up."""
+                counts = self._gather(self._tf.shape(rows)[:1], f"{name}.counts")
+                start = self._tf.reduce_sum(counts[: self.rank])
+                summed = self.allreduce_in_graph(of_all, f"{name}.gradient")
+                return summed[start : start + counts[self.rank]]
+
+            return self._gather(rows, name), gradient
+
+        return gathered(tensor)
+
+    def _gather(self, tensor: Any, name: str) -> Any:
+        return self._hvd.allgather(tensor, name=name, ignore_name_scope=True)
 
     def _value(self, tensor: Any) -> Any:
         value = self._tf.convert_to_tensor(tensor)

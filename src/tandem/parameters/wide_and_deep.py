@@ -1,11 +1,118 @@
 """Parameters of Wide & Deep."""
 
-from pydantic import Field
+from typing import Any, Literal
 
-from tandem.parameters.closed import Parameters
+from pydantic import Field, model_validator
+
+from tandem.parameters.closed import Parameters, Rate
+
+
+class WideAndDeepModelParameters(Parameters):
+    """Columns and sizes of Wide & Deep (Cheng et al. 2016)."""
+
+    wide_base: tuple[str, ...] = Field(
+        ("author_is_verified", "user_is_verified"), description="id columns with one weight per id in the linear part"
+    )
+    wide_cross: tuple[str, ...] = Field(
+        ("present_media_x_language",), description="crossed columns with one weight per id in the linear part"
+    )
+    indicators: tuple[str, ...] = Field(
+        (
+            "present_media",
+            "tweet_type",
+            "language",
+            "user_followers_bin",
+            "user_following_bin",
+            "author_followers_bin",
+            "author_following_bin",
+        ),
+        description="columns of few ids, one-hot in the deep part",
+    )
+    embeddings: tuple[str, ...] = Field(
+        ("author", "hashtags", "domains"), description="id columns embedded in the deep part"
+    )
+    embedding_dim: int = Field(8, ge=1, description="width of each embedding")
+    continuous: tuple[str, ...] = Field(
+        ("num_hashtags", "num_domains", "num_links"), description="number columns of the deep part"
+    )
+    hidden_units: tuple[int, ...] = Field(
+        (1024, 1024), description="widths of the deep part's layers, each with batch norm, ReLU and dropout"
+    )
+    dropout: Rate = Field(0.1, description="behind every hidden layer, rounded to 1/256")
+
+    @property
+    def wide(self) -> tuple[str, ...]:
+        """Columns of the linear part."""
+        return tuple(dict.fromkeys((*self.wide_base, *self.wide_cross)))
+
+    @property
+    def id_columns(self) -> tuple[str, ...]:
+        """All columns of ids, each once."""
+        return tuple(dict.fromkeys((*self.wide, *self.embeddings, *self.indicators)))
+
+    @property
+    def has_deep(self) -> bool:
+        """Whether there is a deep part."""
+        return bool(self.embeddings or self.indicators or self.continuous)
+
+    @model_validator(mode="after")
+    def _something_to_learn_from(self) -> "WideAndDeepModelParameters":
+        if not self.id_columns:
+            raise ValueError("name at least one id column: in wide_base, wide_cross, indicators or embeddings")
+        if min(self.hidden_units, default=1) < 1:
+            raise ValueError("hidden_units must all be at least 1")
+        return self
+
+
+class WideAndDeepEarlyStopping(Parameters):
+    """Stop when the metric, on rows held out of the training rows, has not improved for ``patience`` epochs."""
+
+    metric: Literal["auc", "average_precision", "rce", "log_loss"] = "auc"
+    patience: int = Field(3, ge=1)
 
 
 class WideAndDeepParameters(Parameters):
-    """Wide & Deep: model and training."""
+    """Wide & Deep: model, training and baselines."""
 
-    epochs: int = Field(10, ge=1)
+    # Model.
+    model: WideAndDeepModelParameters = WideAndDeepModelParameters()
+    builder: str | None = Field(
+        None,
+        description="a model of your own: dotted path of a function that builds it (docs/custom_models.md)",
+    )
+    builder_options: dict[str, Any] = Field({}, description="keyword arguments for the builder")
+
+    # Training.
+    epochs: int = Field(10, ge=1, description="at most, where early stopping is on")
+    batch_size: int = Field(3_200, ge=1, description="rows of one step on all ranks together")
+    optimizer: Literal["adam", "adagrad"] = "adam"
+    learning_rate: float = Field(1e-4, gt=0.0, description="at its highest")
+    learning_rate_schedule: Literal["constant", "linear", "cosine", "step"] = "constant"
+    learning_rate_step_factor: float = Field(0.1, gt=0.0, le=1.0, description="per epoch, for the step schedule")
+    warmup_epochs: float = Field(0.0, ge=0.0, description="linear from zero; fractions count")
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="of the dense layers; weights stay fp32")
+    batch_norm: Literal["per_rank", "synchronised"] = Field(
+        "per_rank",
+        description="statistics of a training batch: of each rank's own part, or of the global batch (two more "
+        "collectives a layer and step)",
+    )
+    unknown_rate: Rate = Field(0.0, description="share of the embedded and wide ids trained as unknown")
+    rowwise_min_rows: int = Field(
+        16_384, ge=1, description="tables of at least so many rows are updated in the rows of the batch alone"
+    )
+    validation_fraction: Rate = Field(0.1, description="of the training rows, held out for early stopping; 0: none")
+    early_stopping: WideAndDeepEarlyStopping | None = Field(
+        WideAndDeepEarlyStopping(), description="null trains all epochs; held-out rows are then only reported on"
+    )
+    checkpoint_seconds: float = Field(
+        30.0, ge=0.0, description="a checkpoint at the end of an epoch when the last is so old; 0: every epoch"
+    )
+    resume: bool = Field(False, description="continue from the last checkpoint of the same data, settings and ranks")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "WideAndDeepParameters":
+        if self.early_stopping is not None and self.validation_fraction == 0.0:
+            raise ValueError("early_stopping needs validation_fraction above 0 (or early_stopping: null)")
+        if self.builder is None and self.builder_options:
+            raise ValueError("builder_options need a builder")
+        return self

@@ -4,39 +4,40 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 
 from tandem.errors import UserError
 
 FILE_NAME = "latest.safetensors"
+
+Kind = Literal["pt", "np"]
+"""What the tensors are: PyTorch's, or NumPy's arrays (for a rank of TensorFlow, which must not import torch)."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """tensors: weights and optimizer state; state: everything else, as JSON; identity: what it belongs to."""
 
-    tensors: dict[str, Tensor]
+    tensors: dict[str, Any]
     state: dict[str, Any]
     identity: dict[str, Any]
 
 
-def save_checkpoint(checkpoint: Checkpoint, folder: Path) -> None:
+def save_checkpoint(checkpoint: Checkpoint, folder: Path, kind: Kind = "pt") -> None:
     """Write beside the old one and rename: there is always one whole checkpoint."""
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{FILE_NAME}.partial"
     metadata = {"state": json.dumps(checkpoint.state), "identity": json.dumps(checkpoint.identity, sort_keys=True)}
     try:
-        save_file({name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}, temporary, metadata)
+        _save_file(checkpoint.tensors, temporary, metadata, kind)
         temporary.replace(folder / FILE_NAME)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def load_checkpoint(folder: Path, identity: Mapping[str, Any]) -> Checkpoint:
+def load_checkpoint(folder: Path, identity: Mapping[str, Any], kind: Kind = "pt") -> Checkpoint:
     """Read the checkpoint of this very job.
 
     Raises UserError where there is none, where it cannot be read, or where it was made with other data, parameters or
@@ -46,7 +47,7 @@ def load_checkpoint(folder: Path, identity: Mapping[str, Any]) -> Checkpoint:
     if not path.is_file():
         raise UserError(f"nothing to resume: {path} does not exist; run without resume first")
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework=kind) as file:
             metadata = file.metadata()
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 -- not a mapping
         checkpoint = Checkpoint(tensors, json.loads(metadata["state"]), json.loads(metadata["identity"]))
@@ -59,6 +60,17 @@ def load_checkpoint(folder: Path, identity: Mapping[str, Any]) -> Checkpoint:
 def remove_checkpoint(folder: Path) -> None:
     """Forget what an earlier job left."""
     (folder / FILE_NAME).unlink(missing_ok=True)
+
+
+def _save_file(tensors: Mapping[str, Any], path: Path, metadata: dict[str, str], kind: Kind) -> None:
+    if kind == "pt":
+        from safetensors.torch import save_file
+
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, metadata)
+    else:
+        from safetensors.numpy import save_file as save_arrays
+
+        save_arrays(dict(tensors), path, metadata)
 
 
 def _check_identity(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

@@ -1,11 +1,34 @@
 """The learning rate as a function of training time."""
 
 import math
+from typing import Literal, Protocol
 
-from tandem.parameters import NCFParameters
+
+class Schedule(Protocol):
+    """The parameters of a schedule, which those of every model have."""
+
+    @property
+    def epochs(self) -> int:
+        """Of the whole training."""
+
+    @property
+    def learning_rate(self) -> float:
+        """The highest."""
+
+    @property
+    def learning_rate_schedule(self) -> Literal["constant", "linear", "cosine", "step"]:
+        """What follows the warm-up."""
+
+    @property
+    def learning_rate_step_factor(self) -> float:
+        """Per epoch, of the step schedule."""
+
+    @property
+    def warmup_epochs(self) -> float:
+        """Linear from zero; fractions count."""
 
 
-def learning_rate(parameters: NCFParameters, epoch: float, epochs: int | None = None) -> float:
+def learning_rate(parameters: Schedule, epoch: float, epochs: int | None = None) -> float:
     """Learning rate at this moment, in epochs since the start (fractions count); epochs: until the end of training.
 
     Linear warm-up from zero over ``warmup_epochs``; then constant; linear or cosine to zero at the last epoch; or

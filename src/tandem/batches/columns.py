@@ -1,0 +1,106 @@
+"""Rows of flat columns in a rank's memory: ids and numbers, held out or trained on, in a new order every epoch.
+
+All ids of a row stand side by side in one matrix, and all numbers in another: taking the rows of a batch is then two
+gathers, whatever the number of columns.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tandem.batches.shards import count_rows, rank_range, read_columns
+from tandem.errors import UserError
+
+LABEL = "label"
+
+Ints = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class ColumnRows:
+    """Rows [n] of named columns.
+
+    ints: int32 [n, number of int_names]; floats: float32 [n, number of float_names]. int_names may contain ``label``.
+    """
+
+    int_names: tuple[str, ...]
+    float_names: tuple[str, ...]
+    ints: Ints
+    floats: Floats
+
+    def __len__(self) -> int:
+        return len(self.ints)
+
+    def where(self, mask: Mask) -> "ColumnRows":
+        """The rows of a mask [n]."""
+        return ColumnRows(self.int_names, self.float_names, self.ints[mask], self.floats[mask])
+
+    def column(self, name: str) -> npt.NDArray[np.int32] | npt.NDArray[np.float32]:
+        """One column, [n]."""
+        if name in self.int_names:
+            return self.ints[:, self.int_names.index(name)]
+        return self.floats[:, self.float_names.index(name)]
+
+    def fingerprint(self) -> int:
+        """Changes with any of the rows, and not with their order; 64 bits."""
+        keys = np.zeros(len(self), np.uint64)
+        for column in (*self.ints.T, *self.floats.view(np.int32).T):
+            keys = (keys ^ column.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+            keys ^= keys >> np.uint64(29)
+        return int(keys.sum(dtype=np.uint64))
+
+
+def read_column_rows(
+    path: Path, ids: Sequence[str], numbers: Sequence[str], rank: int = 0, size: int = 1
+) -> ColumnRows:
+    """This rank's rows of a Parquet data set; ids: columns of whole numbers, numbers: of floats.
+
+    Raises UserError where a column is missing, has empty values, or numbers that are not finite.
+    """
+    columns = read_columns(path, (*ids, *numbers), rank, size)
+    rows = len(columns[ids[0]])
+    ints, floats = np.empty((rows, len(ids)), np.int32), np.empty((rows, len(numbers)), np.float32)
+    for index, name in enumerate(ids):
+        ints[:, index] = columns.pop(name)
+    for index, name in enumerate(numbers):
+        floats[:, index] = columns.pop(name)
+        if not np.isfinite(floats[:, index]).all():
+            raise UserError(f"{path}: column {name} has values that are not finite: run the data_processing pipeline")
+    return ColumnRows(tuple(ids), tuple(numbers), ints, floats)
+
+
+def held_out(path: Path, fraction: float, seed: int, rank: int = 0, size: int = 1) -> Mask:
+    """Which of this rank's rows validate: a share of all, drawn by the row's number in the data set and the seed.
+
+    The draw does not depend on the number of ranks.
+    """
+    rows = rank_range(count_rows(path), rank, size)
+    keys = np.arange(rows.start, rows.stop, dtype=np.uint64) + _mixed(np.array([seed], np.uint64))
+    return np.asarray(_mixed(keys) < np.uint64(int(fraction * float(1 << 63)) * 2))
+
+
+def epoch_order(rows: int, seed: int, epoch: int, rank: int) -> npt.NDArray[np.int64]:
+    """The order in which a rank takes its rows in an epoch, [rows]; it depends on nothing else."""
+    return np.random.default_rng([seed, epoch, rank]).permutation(rows)
+
+
+def forget(ints: Ints, columns: Sequence[int], rate: float, draws: np.random.Generator) -> Ints:
+    """Ids of these columns become 0 (unknown) at a rate, rounded to 1/65536, in place; returns ints."""
+    if rate > 0.0 and columns:
+        drawn = draws.integers(0, 1 << 16, (len(ints), len(columns)), dtype=np.uint16)
+        for place, column in enumerate(columns):
+            ints[drawn[:, place] < round(rate * (1 << 16)), column] = 0
+    return ints
+
+
+def _mixed(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """A 64-bit hash of each key (the finaliser of SplitMix64, Steele et al. 2014)."""
+    z = keys + np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
