@@ -5,6 +5,7 @@ import logging.config
 import os
 import pkgutil
 import re
+import signal
 import sys
 import tarfile
 import warnings
@@ -30,6 +31,11 @@ import tandem.pipelines
 from tandem import __version__
 from tandem.errors import UserError, did_you_mean
 from tandem.sources.staging import CANNOT_WRITE
+
+# Kedro's use of a function that OmegaConf has deprecated, and kedro-viz's of one of FastAPI. Every kedro command in
+# the project imports this module first.
+warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is deprecated")
+warnings.filterwarnings("ignore", message="ORJSONResponse is deprecated")
 
 INTERRUPTED = 130
 RUN_AS_KEDRO_DOES: Callable[..., Any] = cast(Callable[..., Any], kedro_run.callback)
@@ -63,8 +69,6 @@ def quiet_logging() -> None:
                 logger.handlers.clear()
         logging.getLogger("kedro").setLevel(logging.WARNING)
         logging.getLogger("kedro_viz").setLevel(logging.ERROR)
-        # Kedro's own use of a function that OmegaConf has deprecated.
-        warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is deprecated")
         logging.config.dictConfig(LOGGING)
 
 
@@ -173,7 +177,28 @@ def _run(**options: Any) -> Any:
     with one_line_errors(options.get("conf_source")):
         check_source(options.get("conf_source"))
         check_names(options)
-        return RUN_AS_KEDRO_DOES(**options)
+        if options.get("runner") in (None, "SequentialRunner") and not options.get("runner_params"):
+            # A node's outputs are written at the same time: one small write alone leaves cores idle.
+            options["runner_params"] = {"is_async": True}
+        with interruptible():
+            return RUN_AS_KEDRO_DOES(**options)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C also ends what other threads wait for: Spark's writes."""
+
+    def stop(number: int, frame: object) -> None:
+        spark = sys.modules.get("tandem.datasets.spark_session")
+        if spark is not None:
+            spark.stop_java()
+        raise KeyboardInterrupt
+
+    original = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, original)
 
 
 run = click.Command("run", params=kedro_run.params, callback=_run, help="Run pipelines, or a part of them by tags.")
