@@ -35,7 +35,7 @@ def positives_of(rows, users, items):
     )
 
 
-def same(rows):
+def same(rows, name):
     return rows
 
 
@@ -82,26 +82,18 @@ def test_the_ranks_of_a_batch_add_up_to_one_rank(vectors, cut):
     """Loss and gradient: each rank sees what the others hold, here by gathering in one process."""
 
     def gathered(parts):
-        arranged = [positives_of(rows, *vectors) for rows in parts]
-        columns = {}
-
-        def gather_for(rank):
-            def gather(own):
-                for name in ("item_keys", "item_vectors", "item_probabilities"):
-                    if own is getattr(arranged[rank], name):
-                        return tf.concat([getattr(one, name) for one in arranged], 0)
-                if own.dtype == tf.int64:
-                    return tf.concat([tf.gather(one.user_keys, one.users) for one in arranged], 0)
-                columns[rank] = own
-                keys = {}
-                for one in arranged:
-                    for key in one.item_keys.numpy():
-                        keys.setdefault(int(key), len(keys))
-                return tf.concat([[keys[int(one.item_keys[i])] for i in one.items] for one in arranged], 0)
-
-            return gather
-
-        return sum(softmax_loss(one, FULL, gather_for(rank)) for rank, one in enumerate(arranged))
+        ranks = [positives_of(rows, *vectors) for rows in parts]
+        columns = {
+            int(key): column for column, key in enumerate(tf.unique(tf.concat([r.item_keys for r in ranks], 0))[0])
+        }
+        everything = {
+            "item_keys": [rank.item_keys for rank in ranks],
+            "item_vectors": [rank.item_vectors for rank in ranks],
+            "item_probabilities": [rank.item_probabilities for rank in ranks],
+            "user_keys": [tf.gather(rank.user_keys, rank.users) for rank in ranks],
+            "columns": [[columns[int(rank.item_keys[item])] for item in rank.items] for rank in ranks],
+        }
+        return sum(softmax_loss(rank, FULL, lambda own, name: tf.concat(everything[name], 0)) for rank in ranks)
 
     with tf.GradientTape(persistent=True) as tape:
         whole, parts = gathered([ROWS]), gathered([ROWS[:cut], ROWS[cut:]])

@@ -40,6 +40,10 @@ class ColumnRows:
         """The rows of a mask [n]."""
         return ColumnRows(self.int_names, self.float_names, self.ints[mask], self.floats[mask])
 
+    def take(self, rows: npt.NDArray[np.int64]) -> "ColumnRows":
+        """These rows, by number, in this order."""
+        return ColumnRows(self.int_names, self.float_names, self.ints[rows], self.floats[rows])
+
     def column(self, name: str) -> npt.NDArray[np.int32] | npt.NDArray[np.float32]:
         """One column, [n]."""
         if name in self.int_names:

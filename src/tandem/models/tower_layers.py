@@ -1,46 +1,11 @@
 """Keras layers of the towers, registered as ``tandem``, so that a ``.keras`` file loads wherever this is imported."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import keras
 import tensorflow as tf
-
-
-@keras.saving.register_keras_serializable(package="tandem")
-class Indicators(keras.layers.Layer):  # type: ignore[misc]
-    """Id columns [batch] to their one-hot vectors side by side: float [batch, sum of sizes]."""
-
-    def __init__(self, sizes: Sequence[int], **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self.sizes = tuple(sizes)
-
-    def call(self, columns: Sequence[tf.Tensor]) -> tf.Tensor:
-        """One 1 per column and row; an id beyond its size has none."""
-        return tf.concat(
-            [tf.one_hot(ids, size, dtype=self.compute_dtype) for ids, size in zip(columns, self.sizes, strict=True)], 1
-        )
-
-    def compute_output_shape(self, shapes: Sequence[tuple[int | None, ...]]) -> tuple[int | None, ...]:
-        """[batch, sum of sizes]."""
-        return (shapes[0][0], sum(self.sizes))
-
-    def get_config(self) -> dict[str, Any]:
-        """For the ``.keras`` file."""
-        return {**super().get_config(), "sizes": self.sizes}
-
-
-@keras.saving.register_keras_serializable(package="tandem")
-class Stack(keras.layers.Layer):  # type: ignore[misc]
-    """Columns of numbers, each [batch], side by side: float [batch, columns]."""
-
-    def call(self, columns: Sequence[tf.Tensor]) -> tf.Tensor:
-        """In the order given."""
-        return tf.stack([tf.cast(column, self.compute_dtype) for column in columns], 1)
-
-    def compute_output_shape(self, shapes: Sequence[tuple[int | None, ...]]) -> tuple[int | None, ...]:
-        """[batch, columns]."""
-        return (shapes[0][0], len(shapes))
 
 
 @keras.saving.register_keras_serializable(package="tandem")
@@ -115,3 +80,40 @@ class Vectors(keras.layers.Layer):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         """For the ``.keras`` file."""
         return {**super().get_config(), "normalize": self.normalize}
+
+
+@keras.saving.register_keras_serializable(package="tandem")
+class Score(keras.layers.Layer):  # type: ignore[misc]
+    """``scale * product + bias`` of user and item vectors, float32 [batch]; both learnt, the scale above 0.
+
+    A cosine alone, as a logit, never says more than a probability of 0.73: what it is worth has to be learnt.
+    """
+
+    def __init__(self, scale: float = 1.0, bias: float = 0.0, **options: Any) -> None:
+        """Args: scale, bias: to start from."""
+        super().__init__(**({"dtype": "float32"} | options))
+        self.initial_scale, self.initial_bias = scale, bias
+
+    def build(self, *_: Any) -> None:
+        """Two scalars; of the scale its logarithm."""
+        constant = keras.initializers.Constant
+        self.log_scale = self.add_weight(shape=(), initializer=constant(math.log(self.initial_scale)), name="log_scale")
+        self.bias = self.add_weight(shape=(), initializer=constant(self.initial_bias), name="bias")
+
+    def call(self, vectors: Sequence[tf.Tensor]) -> tf.Tensor:
+        """The logits of pairs."""
+        users, items = vectors
+        return self.scale * tf.reduce_sum(users * items, axis=1) + self.bias
+
+    @property
+    def scale(self) -> tf.Tensor:
+        """Above 0."""
+        return tf.exp(self.log_scale)
+
+    def compute_output_shape(self, shapes: Sequence[tuple[int | None, ...]]) -> tuple[int | None, ...]:
+        """[batch]."""
+        return (shapes[0][0],)
+
+    def get_config(self) -> dict[str, Any]:
+        """What the layer is made from."""
+        return {**super().get_config(), "scale": self.initial_scale, "bias": self.initial_bias}

@@ -16,7 +16,8 @@ import keras
 import numpy as np
 
 from tandem.errors import UserError
-from tandem.models.tower_layers import Indicators, InputDense, Stack, Vectors
+from tandem.models.keras_features import Indicators, Numbers, RowEmbedding
+from tandem.models.tower_layers import InputDense, Score, Vectors
 from tandem.models.two_tower_config import CONFIG_FILE, ITEM_FILE, USER_FILE, TwoTowerConfig
 from tandem.parameters import TowerParameters
 
@@ -32,18 +33,8 @@ def build_tower(config: TwoTowerConfig, columns: TowerParameters, name: str) -> 
     parameters = config.parameters
     inputs = {column: keras.Input((), dtype="int32", name=column) for column in columns.ids}
     inputs |= {column: keras.Input((), dtype="float32", name=column) for column in columns.continuous}
-    embedded = [
-        keras.layers.Embedding(config.size(column), parameters.embedding_dim, name=f"{column}_embedding")(
-            inputs[column]
-        )
-        for column in columns.embeddings
-    ]
-    given = []
-    if columns.indicators:
-        sizes = [config.size(column) for column in columns.indicators]
-        given.append(Indicators(sizes, name="indicators")([inputs[column] for column in columns.indicators]))
-    if columns.continuous:
-        given.append(Stack(name="continuous")([inputs[column] for column in columns.continuous]))
+    embedded = _embedded(inputs, config, columns, name)
+    given = _given(inputs, config, columns)
     widths = [*parameters.hidden_units, parameters.output_dim]
     activations: list[Literal["relu", "linear"]] = ["relu"] * len(parameters.hidden_units)
     activations.append(parameters.output_activation)
@@ -51,6 +42,27 @@ def build_tower(config: TwoTowerConfig, columns: TowerParameters, name: str) -> 
     for index, (width, activation) in enumerate(zip(widths[1:], activations[1:], strict=True), start=2):
         hidden = keras.layers.Dense(width, activation=activation, name=f"dense_{index}")(hidden)
     return keras.Model(inputs, Vectors(normalize=parameters.normalize, name="vectors")(hidden), name=name)
+
+
+def _embedded(inputs: dict[str, Any], config: TwoTowerConfig, columns: TowerParameters, name: str) -> list[Any]:
+    """What is learnt of the inputs: [batch, columns x dim], or nothing."""
+    if not columns.embeddings:
+        return []
+    sizes = {column: config.size(column) for column in columns.embeddings}
+    initializer = keras.initializers.RandomUniform(-0.05, 0.05)
+    table = RowEmbedding(sizes, config.parameters.embedding_dim, initializer, name=f"{name}_embeddings")
+    return [keras.layers.Flatten(name="embedded")(table([inputs[column] for column in sizes]))]
+
+
+def _given(inputs: dict[str, Any], config: TwoTowerConfig, columns: TowerParameters) -> list[Any]:
+    """What is read as it is: one-hot ids, and numbers."""
+    given = []
+    if columns.indicators:
+        sizes = {column: config.size(column) for column in columns.indicators}
+        given.append(Indicators(sizes, name="indicators")([inputs[column] for column in sizes]))
+    if columns.continuous:
+        given.append(Numbers(name="numbers")([inputs[column] for column in columns.continuous]))
+    return given
 
 
 def _first_layer(embedded: list[Any], given: list[Any], units: int, activation: Literal["relu", "linear"]) -> Any:
@@ -65,15 +77,15 @@ def build_towers(
 ) -> tuple[keras.Model, keras.Model]:
     """(user_tower, item_tower) with initial weights that the seed decides; of your own where a builder is named.
 
-    A builder is called as ``builder(config, **builder_arguments)`` and returns both towers, which take a dict of
+    A builder is called as ``builder(config, **builder_options)`` and returns both towers, which take a dict of
     columns of the processed rows and return float vectors of one width.
 
     Raises UserError where a builder cannot be imported, raises, or returns something else.
     """
     keras.utils.set_random_seed(seed)
     with _policy(precision):
-        if config.parameters.builder is not None:
-            return _towers_of_builder(config, config.parameters.builder)
+        if config.builder is not None:
+            return _towers_of_builder(config, config.builder)
         user = build_tower(config, config.parameters.user, "user_tower")
         return user, build_tower(config, config.parameters.item, "item_tower")
 
@@ -91,24 +103,24 @@ def _policy(precision: Precision) -> Iterator[None]:
 def _towers_of_builder(config: TwoTowerConfig, path: str) -> tuple[keras.Model, keras.Model]:
     builder = _builder(path)
     try:
-        towers = builder(config, **config.parameters.builder_arguments)
+        towers = builder(config, **config.builder_options)
     except Exception as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise UserError(f"two_tower.model.builder: {path} raised {reason}; mend it or its arguments") from error
+        raise UserError(f"two_tower.builder: {path} raised {reason}; mend it or its arguments") from error
     if not (isinstance(towers, tuple) and len(towers) == 2 and all(isinstance(one, keras.Model) for one in towers)):
-        raise UserError(f"two_tower.model.builder: {path} must return (user_tower, item_tower), two Keras models")
+        raise UserError(f"two_tower.builder: {path} must return (user_tower, item_tower), two Keras models")
     for side, tower, columns in zip(
         ("user", "item"), towers, (config.parameters.user, config.parameters.item), strict=True
     ):
         unknown = sorted(set(input_columns(tower)) - set(columns.columns))
         if unknown:
             raise UserError(
-                f"two_tower.model.builder: the {side} tower of {path} reads {unknown[0]}, which is no column of "
+                f"two_tower.builder: the {side} tower of {path} reads {unknown[0]}, which is no column of "
                 f"two_tower.model.{side}; add it there"
             )
     widths = {int(tower.output_shape[-1]) for tower in towers}
     if len(widths) > 1:
-        raise UserError(f"two_tower.model.builder: the towers of {path} return vectors of different widths")
+        raise UserError(f"two_tower.builder: the towers of {path} return vectors of different widths")
     return towers
 
 
@@ -118,13 +130,23 @@ def _builder(path: str) -> Callable[..., Any]:
         return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
     except (ImportError, AttributeError, ValueError) as error:
         raise UserError(
-            f"two_tower.model.builder: {path} cannot be imported ({error}); give the dotted path of a function"
+            f"two_tower.builder: {path} cannot be imported ({error}); give the dotted path of a function"
         ) from error
 
 
 def input_columns(tower: keras.Model) -> tuple[str, ...]:
     """The columns that a tower reads."""
     return tuple(tower.input) if isinstance(tower.input, dict) else tuple(tensor.name for tensor in tower.inputs)
+
+
+def join_towers(user: keras.Model, item: keras.Model, score: Score) -> keras.Model:
+    """One model of the columns of both towers, which returns the logits of pairs [batch]: all that is trained."""
+    inputs: dict[str, Any] = {}
+    for tower in (user, item):
+        for name, tensor in zip(input_columns(tower), tower.inputs, strict=True):
+            inputs.setdefault(name, keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=name))
+    vectors = [tower({name: inputs[name] for name in input_columns(tower)}) for tower in (user, item)]
+    return keras.Model(inputs, score(vectors), name="two_tower")
 
 
 def save_towers(user: keras.Model, item: keras.Model, config: TwoTowerConfig, folder: Path) -> TwoTowerConfig:

@@ -1,7 +1,7 @@
 """What the towers were made of, beside their weights; to be read where Keras is not imported."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -22,6 +22,8 @@ class TwoTowerConfig(BaseModel):
 
     format_version: Literal[1] = 1
     parameters: TwoTowerModelParameters
+    builder: str | None = None
+    builder_options: dict[str, Any] = {}
     sizes: dict[str, int]
     feature_spec_fingerprint: str
     scale: float | None = None

@@ -51,10 +51,6 @@ ITEM_COLUMNS = TowerParameters(
 class TwoTowerModelParameters(Parameters):
     """Sizes of the two towers, which are alike but for the columns that they read."""
 
-    builder: str | None = Field(
-        None, description="a model of your own: dotted path to a function that returns (user_tower, item_tower)"
-    )
-    builder_arguments: dict[str, Any] = Field({}, description="passed to the builder by name")
     user: TowerParameters = USER_COLUMNS
     item: TowerParameters = ITEM_COLUMNS
     embedding_dim: int = Field(16, ge=1)
@@ -84,7 +80,7 @@ class PointwiseParameters(Parameters):
 class TwoTowerEarlyStoppingParameters(Parameters):
     """Stop when the metric, on rows held out of the training rows, has not improved for ``patience`` epochs."""
 
-    metric: Literal["recall@100", "auc"] = "recall@100"
+    metric: Literal["recall@100", "ndcg@100", "auc"] = "recall@100"
     patience: int = Field(2, ge=1)
 
 
@@ -122,6 +118,10 @@ class TwoTowerParameters(Parameters):
 
     # Model.
     model: TwoTowerModelParameters = TwoTowerModelParameters()
+    builder: str | None = Field(
+        None, description="dotted path of a function that builds towers of your own on the same columns"
+    )
+    builder_options: dict[str, Any] = Field({}, description="keyword arguments for the builder")
 
     # Training.
     loss: Literal["softmax", "pointwise"] = Field(
@@ -130,15 +130,25 @@ class TwoTowerParameters(Parameters):
     softmax: SoftmaxParameters = SoftmaxParameters()
     pointwise: PointwiseParameters = PointwiseParameters()
     optimizer: Literal["adam", "adagrad"] = "adam"
-    learning_rate: float = Field(1e-3, gt=0.0)
-    epochs: int = Field(10, ge=1)
+    learning_rate: float = Field(1e-3, gt=0.0, description="at its highest")
+    learning_rate_schedule: Literal["constant", "linear", "cosine", "step"] = "constant"
+    learning_rate_step_factor: float = Field(0.1, gt=0.0, le=1.0, description="per epoch, for the step schedule")
+    warmup_epochs: float = Field(0.0, ge=0.0, description="linear from zero; fractions count")
+    epochs: int = Field(10, ge=1, description="at most, where early stopping is on")
     batch_size: int = Field(4_096, ge=1, description="rows of one step on all ranks together")
+    rowwise_min_rows: int = Field(
+        16_384, ge=1, description="tables of at least so many rows are updated in the rows of the batch alone"
+    )
     precision: Literal["fp32", "bf16"] = "fp32"
     unknown_rate: Rate = Field(0.01, description="share of the ids that are trained as unknown")
     validation_fraction: Rate = Field(0.1, description="of the training rows, for early stopping; 0: none")
     validation_users: int = Field(2_000, ge=1, description="at most so many users are ranked for between epochs")
+    validation_items: int = Field(20_000, ge=1, description="among at most so many items, beside those they took")
     early_stopping: TwoTowerEarlyStoppingParameters | None = TwoTowerEarlyStoppingParameters()
-    resume: bool = False
+    checkpoint_seconds: float = Field(
+        30.0, ge=0.0, description="a checkpoint at the end of an epoch when the last is so old; 0: every epoch"
+    )
+    resume: bool = Field(False, description="continue from the last checkpoint of the same data, settings and ranks")
 
     # Retrieval.
     index: IndexParameters = IndexParameters()
@@ -148,4 +158,6 @@ class TwoTowerParameters(Parameters):
     def _consistent(self) -> "TwoTowerParameters":
         if self.early_stopping is not None and self.validation_fraction == 0.0:
             raise ValueError("early_stopping needs validation_fraction above 0 (or early_stopping: null)")
+        if self.builder is None and self.builder_options:
+            raise ValueError("builder_options need a builder")
         return self

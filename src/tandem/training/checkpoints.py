@@ -68,9 +68,10 @@ def _save_file(tensors: Mapping[str, Any], path: Path, metadata: dict[str, str],
 
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, metadata)
     else:
+        import numpy as np
         from safetensors.numpy import save_file as save_arrays
 
-        save_arrays(dict(tensors), path, metadata)
+        save_arrays({name: np.asarray(value) for name, value in tensors.items()}, path, metadata)  # scalars too
 
 
 def _check_identity(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

@@ -14,8 +14,11 @@ import tensorflow as tf
 
 from tandem.parameters import SoftmaxParameters
 
-Gather = Callable[[tf.Tensor], tf.Tensor]
-"""Rows [n, …] of every rank one below the other, in rank order; numbers of rows may differ. Differentiable."""
+Gather = Callable[[tf.Tensor, str], tf.Tensor]
+"""Rows [n, …] of every rank one below the other, in rank order; numbers of rows may differ. Differentiable.
+
+The name is the same on all ranks, and in one graph used once.
+"""
 
 NEVER = -1e30
 """A logit that a softmax gives no share."""
@@ -93,14 +96,14 @@ def cross_entropy(logits: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
 
 def gather_candidates(positives: Positives, gather: Gather) -> Candidates:
     """The distinct items of all ranks' rows, each once, however many rows and ranks it stands in."""
-    item_keys = gather(positives.item_keys)
+    item_keys = gather(positives.item_keys, "item_keys")
     distinct, place = tf.unique(item_keys)
     first = tf.math.unsorted_segment_min(tf.range(tf.size(item_keys)), place, tf.size(distinct))
     own = _own_place(positives.item_keys, item_keys, place)
     columns = tf.gather(own, positives.items)
     return Candidates(
-        vectors=tf.gather(gather(positives.item_vectors), first),
-        probabilities=tf.gather(gather(positives.item_probabilities), first),
+        vectors=tf.gather(gather(positives.item_vectors, "item_vectors"), first),
+        probabilities=tf.gather(gather(positives.item_probabilities, "item_probabilities"), first),
         columns=columns,
         taken=_taken(positives, columns, tf.size(distinct), gather),
     )
@@ -115,8 +118,8 @@ def _own_place(own_keys: tf.Tensor, all_keys: tf.Tensor, place: tf.Tensor) -> tf
 
 def _taken(positives: Positives, columns: tf.Tensor, num_columns: tf.Tensor, gather: Gather) -> tf.Tensor:
     """bool [B, U]: the column is an item that the row's user took, though not in this row."""
-    row_keys = gather(tf.gather(positives.user_keys, positives.users))
-    row_columns = gather(columns)
+    row_keys = gather(tf.gather(positives.user_keys, positives.users), "user_keys")
+    row_columns = gather(columns, "columns")
     order = tf.argsort(positives.user_keys)
     sorted_keys = tf.gather(positives.user_keys, order)
     place = tf.minimum(tf.searchsorted(sorted_keys, row_keys), tf.size(sorted_keys) - 1)

@@ -1,0 +1,126 @@
+"""Train two towers on one rank of many, and apply them: a task for the Keras loop, and what is made of its result."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tandem.batches.columns import LABEL, ColumnRows, held_out
+from tandem.distributed.collectives import Communicator
+from tandem.errors import UserError
+from tandem.models.tower_layers import Score
+from tandem.models.two_tower import build_towers, join_towers, save_towers
+from tandem.training.calibration import fit_calibration
+from tandem.training.history import write_history, write_tensorboard
+from tandem.training.keras_loop import KerasTask, KerasTrainer, LoopParameters
+from tandem.training.keras_task import Metrics
+from tandem.training.two_tower_data import ItemFrequencies, columns_of, keys_of, read_rows, with_keys
+from tandem.training.two_tower_job import TwoTowerJob
+from tandem.training.two_tower_losses import loss_of_step
+from tandem.training.two_tower_validation import Validation, prepare_validation
+from tandem.training.two_tower_vectors import Tower, Towers, write_embeddings, write_predictions
+
+Emit = Callable[[dict[str, Any]], None]
+# Parameters that may differ between a run and the one that resumes it.
+FREE_ON_RESUME = {"resume", "index", "recommendations", "evaluated_users", "checkpoint_seconds"}
+
+
+class TwoTowerTrainer:
+    """One rank's towers, rows and training."""
+
+    def __init__(self, job: TwoTowerJob, communicator: Communicator, emit: Emit) -> None:
+        """Read the rank's rows and build the towers; UserError where there is nothing to train on."""
+        self.job, self.parameters, self.communicator = job, job.parameters, communicator
+        user, item = build_towers(job.config, job.parameters.precision, job.seed)
+        self.user = Tower(user, "user", job.parameters.model.user)
+        self.item = Tower(item, "item", job.parameters.model.item)
+        pointwise = job.parameters.pointwise
+        self.score = Score(pointwise.initial_scale, pointwise.initial_bias, name="score")
+        model = join_towers(user, item, self.score)
+        training, validation = self._rows()
+        self.validation = self._validation(training, validation)
+        task = KerasTask(
+            name="two_tower",
+            title="Two-tower",
+            model=model,
+            rows=self._trained_rows(training),
+            summed_loss=loss_of_step(self.user, self.item, self.score, job.parameters, communicator),
+            validate=self._validate(),
+            identity=self._identity(),
+            forgotten=columns_of(job.parameters.model)[0],
+            forgotten_rate=job.parameters.unknown_rate,
+        )
+        self.loop = KerasTrainer(task, LoopParameters.of(job.parameters), job.seed, job.checkpoints, communicator, emit)
+
+    def fit(self) -> None:
+        """Train; ends with the best weights, the same on all ranks."""
+        self.loop.fit()
+
+    def _rows(self) -> tuple[ColumnRows, ColumnRows | None]:
+        """Training rows and, where asked for, held-out rows, with all labels."""
+        rank, size, job = self.communicator.rank, self.communicator.size, self.job
+        rows = read_rows(job.train, self.parameters.model, job.sizes, rank, size)
+        if self.parameters.validation_fraction == 0.0:
+            return rows, None
+        mask = held_out(job.train, self.parameters.validation_fraction, job.seed, rank, size)
+        return rows.where(~mask), rows.where(mask)
+
+    def _trained_rows(self, rows: ColumnRows) -> ColumnRows:
+        """The rows that the loss takes, with keys and the items' shares of these rows."""
+        if self.parameters.loss == "softmax":
+            rows = rows.where(rows.column(LABEL) > 0)
+        positives = self.communicator.allreduce_scalars({"rows": float(len(rows))})["rows"]
+        if positives == 0.0:
+            raise UserError("two_tower.loss: softmax needs training rows with label 1, and there are none")
+        users = keys_of(rows, "user", self.parameters.model.user)
+        items = keys_of(rows, "item", self.parameters.model.item)
+        return with_keys(rows, users, items, ItemFrequencies.of(items, self.communicator).of_items(items))
+
+    def _validation(self, training: ColumnRows, validation: ColumnRows | None) -> Validation | None:
+        if validation is None:
+            return None
+        return prepare_validation(training, validation, self.parameters, self.communicator)
+
+    def _validate(self) -> Callable[[], Metrics] | None:
+        validation, towers = self.validation, Towers(self.user, self.item)
+        return None if validation is None else lambda: validation.metrics(towers, self.communicator)
+
+    def _identity(self) -> dict[str, Any]:
+        values = self.parameters.model_dump(mode="json", exclude=FREE_ON_RESUME)
+        return {f"two_tower.{name}": value for name, value in values.items()}
+
+    def towers(self) -> Towers:
+        """The trained towers, with the scale and bias that the loss has learnt, or else fitted to held-out rows."""
+        towers = Towers(self.user, self.item)
+        if self.parameters.loss == "pointwise":
+            return Towers(self.user, self.item, float(self.score.scale), float(self.score.bias))
+        rows = self.validation.rows if self.validation is not None else self._rows()[0]
+        labels = rows.column(LABEL).astype(np.float64)
+        fitted = fit_calibration(towers.products(rows).astype(np.float64), labels, self.communicator)
+        return Towers(self.user, self.item, fitted.scale, fitted.offset)
+
+    def save(self) -> None:
+        """All ranks write vectors and predictions into the staging folder, rank 0 the model and the history.
+
+        ``model/``, ``user_embeddings/``, ``item_embeddings/``, ``test_predictions/``, ``history.json``,
+        ``tensorboard/``.
+        """
+        job, staging, towers = self.job, self.job.staging, self.towers()
+        rank, size = self.communicator.rank, self.communicator.size
+        if rank == 0:
+            config = job.config.model_copy(update={"scale": towers.scale, "bias": towers.bias})
+            save_towers(self.user.model, self.item.model, config, staging / "model")
+            write_history(self.loop.state.history, staging / "history.json")
+            write_tensorboard(self.loop.state.history, staging / "tensorboard")
+        for tower, table in ((self.user, job.user_features), (self.item, job.item_features)):
+            write_embeddings(tower, table, staging / f"{tower.side}_embeddings", job.sizes, rank, size)
+        ids, numbers = columns_of(self.parameters.model)
+        write_predictions(towers, job.test, staging / "test_predictions", ids, numbers, rank, size)
+        self.communicator.barrier()
+
+
+def train_two_tower(job: TwoTowerJob, communicator: Communicator, emit: Emit) -> None:
+    """Train, save and apply: the whole job of a rank."""
+    trainer = TwoTowerTrainer(job, communicator, emit)
+    trainer.fit()
+    trainer.save()
