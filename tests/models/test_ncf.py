@@ -1,9 +1,13 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 
 from tandem.errors import UserError
 from tandem.models.ncf import Calibration, NeuMF, NeuMFConfig, SideSizes, SideTable, load_ncf, save_ncf
+from tandem.models.ncf_scorer import SCORER_FILE, load_scorer
 from tandem.parameters import NeuMFParameters
 
 USERS = SideSizes(num_ids=6, categorical={"gender": 3, "zip_code": 4}, numeric=("age",))
@@ -124,3 +128,29 @@ def test_a_missing_or_foreign_model_is_one_line(tmp_path):
     (tmp_path / "model.safetensors").touch()
     with pytest.raises(UserError, match="format 99, expected 1"):
         load_ncf(tmp_path)
+
+
+@pytest.mark.parametrize("units", [(5, 2), (5,)])
+def test_the_scorer_without_pytorch_gives_the_same_scores(tmp_path, units):
+    model = neumf(SMALL.model_copy(update={"hidden_units": units})).train()
+    save_ncf(model, tmp_path, calibration=Calibration(scale=2.0, offset=-1.0))
+    assert model.training  # saving in the middle of a training changes nothing
+    model.eval()
+    scorer = load_scorer(tmp_path)
+    users, items = np.repeat(np.arange(6), 9), np.tile(np.arange(9), 6)
+    logits = model(torch.from_numpy(users), torch.from_numpy(items)).detach()
+    np.testing.assert_allclose(scorer.score_pairs(users, items), logits, atol=1e-5)
+    np.testing.assert_allclose(scorer.score_all(np.arange(6)), logits.view(6, 9), atol=1e-5)
+    np.testing.assert_allclose(scorer.probability(logits.numpy()), torch.sigmoid(2.0 * logits - 1.0), atol=1e-6)
+
+
+def test_the_scorer_imports_no_pytorch():
+    check = "import sys, tandem.training.ncf_scoring; sys.exit('torch' in sys.modules or 'kedro' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
+
+
+def test_a_model_without_its_scorer_is_one_line(tmp_path):
+    save_ncf(neumf(), tmp_path)
+    (tmp_path / SCORER_FILE).unlink()
+    with pytest.raises(UserError, match=r"scorer\.safetensors is missing: train a model first"):
+        load_scorer(tmp_path)

@@ -21,49 +21,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import BaseModel, ConfigDict
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from tandem.errors import UserError
 from tandem.models.dropout import dropout, relu_dropout
+from tandem.models.ncf_config import FORMAT_VERSION, Calibration, NeuMFConfig, SideSizes
+from tandem.models.ncf_scorer import SCORER_FILE
 from tandem.parameters import NeuMFParameters
 
-FORMAT_VERSION = 1
-
-
-class SideSizes(BaseModel):
-    """What is known of the ids of one side (users or items): names, and number of ids including 0 = unknown."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    num_ids: int
-    categorical: dict[str, int] = {}
-    bags: dict[str, int] = {}
-    numeric: tuple[str, ...] = ()
-
-
-class Calibration(BaseModel):
-    """Platt scaling (Platt 1999) of logits, fitted on held-out training rows; the identity where nothing was fitted."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    scale: float = 1.0
-    offset: float = 0.0
-
-
-class NeuMFConfig(BaseModel):
-    """Everything needed to build a NeuMF of the right shape; stored beside its weights."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    format_version: int = FORMAT_VERSION
-    parameters: NeuMFParameters
-    users: SideSizes
-    items: SideSizes
-    feature_spec_fingerprint: str = ""
-    calibration: Calibration = Calibration()
+__all__ = [
+    "Calibration",
+    "NeuMF",
+    "NeuMFConfig",
+    "Side",
+    "SideSizes",
+    "SideTable",
+    "is_mlp_parameter",
+    "load_ncf",
+    "save_ncf",
+]
 
 
 @dataclass(frozen=True)
@@ -264,11 +242,27 @@ def is_mlp_parameter(name: str) -> bool:
 
 
 def save_ncf(model: NeuMF, folder: Path, *, calibration: Calibration | None = None) -> None:
-    """Write ``model.safetensors`` and ``config.json``, with the calibration given, into an existing folder."""
+    """Write ``model.safetensors``, ``config.json`` with the calibration given, and what a
+    :class:`tandem.models.ncf_scorer.NeuMFScorer` reads, into an existing folder.
+    """
     state = {name: tensor.detach().clone().contiguous() for name, tensor in model.state_dict().items()}
     save_file(state, folder / "model.safetensors")
+    save_file(_scorer_tensors(model), folder / SCORER_FILE)
     config = model.config.model_copy(update={} if calibration is None else {"calibration": calibration})
     (folder / "config.json").write_text(json.dumps(config.model_dump(mode="json"), indent=2) + "\n")
+
+
+def _scorer_tensors(model: NeuMF) -> dict[str, Tensor]:
+    """The rows of every id, side features and first layer included, and the layers that follow."""
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        tensors: dict[str, Tensor] = {"users": model.users.all(), "items": model.items.all()}
+    model.train(training)
+    tensors |= {"output": model.output.weight[0], "bias": model.output.bias}
+    for name, tensor in model.hidden.named_parameters():
+        tensors[f"hidden.{name}"] = tensor
+    return {name: tensor.detach().clone().contiguous() for name, tensor in tensors.items()}
 
 
 def load_ncf(folder: Path) -> NeuMF:

@@ -1,4 +1,4 @@
-"""Scoring with a trained NCF, Arrow batch by Arrow batch: bounded memory, whatever calls it."""
+"""Scoring with a trained NCF, Arrow batch by Arrow batch, in Spark's Python workers: bounded memory."""
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -7,24 +7,24 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import torch
 from scipy import sparse
+from threadpoolctl import threadpool_limits
 
 from tandem.evaluation.lists import PADDING, top_k
-from tandem.models.ncf import NeuMF, load_ncf
+from tandem.models.ncf_scorer import SCORER_FILE, NeuMFScorer, load_scorer
 
 USERS_AT_ONCE = 256
 
 
 @lru_cache(maxsize=1)
-def _model(folder: Path, modified: int) -> NeuMF:
+def _model(folder: Path, modified: int) -> NeuMFScorer:
     """The model of a folder, kept by the process as long as its weights do not change."""
-    torch.set_num_threads(1)  # there is one of these processes per core already
-    return load_ncf(folder)
+    threadpool_limits(1)  # there is one of these processes per core already
+    return load_scorer(folder)
 
 
-def _load(folder: Path) -> NeuMF:
-    weights = folder / "model.safetensors"
+def _load(folder: Path) -> NeuMFScorer:
+    weights = folder / SCORER_FILE
     return _model(folder, weights.stat().st_mtime_ns if weights.is_file() else 0)
 
 
@@ -32,9 +32,8 @@ def predict_pairs(batches: Iterable[pa.RecordBatch], folder: Path) -> Iterator[p
     """Append ``prediction`` (float64, a probability) to batches with the columns ``user`` and ``item`` (encoded)."""
     model = _load(folder)
     for batch in batches:
-        users, items = (torch.from_numpy(batch.column(name).to_numpy().copy()) for name in ("user", "item"))
-        with torch.no_grad():
-            probabilities = model.probability(model(users, items)).double().numpy()
+        users, items = (batch.column(name).to_numpy() for name in ("user", "item"))
+        probabilities = model.probability(model.score_pairs(users, items))
         yield batch.append_column("prediction", pa.array(probabilities))
 
 
@@ -45,26 +44,22 @@ def rank_items(batches: Iterable[pa.RecordBatch], folder: Path, k: int) -> Itera
     rank int32 from 1, score float64 (a probability), one row per listed item. Item 0 (unknown) is never listed.
     """
     model = _load(folder)
-    with torch.no_grad():
-        item_rows = model.items.all()
-        for batch in batches:
-            for start in range(0, batch.num_rows, USERS_AT_ONCE):
-                yield _ranked(model, item_rows, batch.slice(start, USERS_AT_ONCE), k)
+    for batch in batches:
+        for start in range(0, batch.num_rows, USERS_AT_ONCE):
+            yield _ranked(model, batch.slice(start, USERS_AT_ONCE), k)
 
 
-def _ranked(model: NeuMF, item_rows: torch.Tensor, users: pa.RecordBatch, k: int) -> pa.RecordBatch:
-    ids = torch.from_numpy(users.column("user").to_numpy().copy())
-    logits = model.score_all(ids, item_rows)
-    logits[:, 0] = -torch.inf
-    items, scores = top_k(logits.numpy(), _seen(users.column("seen"), item_rows.shape[0]), k)
+def _ranked(model: NeuMFScorer, users: pa.RecordBatch, k: int) -> pa.RecordBatch:
+    logits = model.score_all(users.column("user").to_numpy())
+    logits[:, 0] = -np.inf
+    items, scores = top_k(logits, _seen(users.column("seen"), logits.shape[1]), k)
     rows, columns = np.nonzero(items != PADDING)
-    probabilities = model.probability(torch.from_numpy(scores[rows, columns])).double().numpy()
     return pa.record_batch(
         {
             "user_id": users.column("user_id").to_numpy()[rows],
             "item": items[rows, columns].astype(np.int32),
             "rank": (columns + 1).astype(np.int32),
-            "score": probabilities,
+            "score": model.probability(scores[rows, columns].astype(np.float32)),
         }
     )
 
