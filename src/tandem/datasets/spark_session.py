@@ -6,8 +6,9 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 # What the Java side prints before any logging configuration of ours is read.
@@ -25,14 +26,33 @@ BANNERS = (
 # Set when Java is stopped in the middle of its work: what it says of that is of no use to anybody.
 _stopped = threading.Event()
 
+# Kedro loads and saves a node's datasets in threads of their own: the first starts the session, the others wait.
+_starting = threading.Lock()
+
 
 def spark_session() -> SparkSession:
     """The active session, or a new one with the configuration in ``PYSPARK_SUBMIT_ARGS``."""
-    active = SparkSession.getActiveSession()
-    if active is not None:
-        return active
-    with _without_banners(), _keeping_the_handler_of_ctrl_c():
-        return SparkSession.builder.getOrCreate()
+    with _starting:
+        active = SparkSession.getActiveSession()
+        if active is not None:
+            return active
+        if SparkContext._active_spark_context is not None:  # active in another thread
+            return SparkSession.builder.getOrCreate()
+        with _without_banners(), _keeping_the_handler_of_ctrl_c():
+            return SparkSession.builder.getOrCreate()
+
+
+def stop_java() -> None:
+    """Stop Spark, if it runs, without waiting for it: what other threads wait for from it fails at once."""
+    _stopped.set()
+    context = SparkContext._active_spark_context
+    if context is not None:
+        threading.Thread(target=_stop, args=(context,), daemon=True).start()
+
+
+def _stop(spark: SparkContext | SparkSession) -> None:
+    with warnings.catch_warnings(action="ignore"), suppress(Exception):  # Java may be gone already
+        spark.stop()
 
 
 @contextmanager
@@ -42,8 +62,7 @@ def stopped_by_interrupt(session: SparkSession) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         _stopped.set()
-        with warnings.catch_warnings(action="ignore"):
-            session.stop()
+        _stop(session)
         raise
 
 
