@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -15,11 +16,13 @@ from tandem.sources.staging import staged_folder
 if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import DataFrame
+    from pyspark.sql.types import StructType
 
 LoadAs = Literal["spark", "arrow", "path"]
 Compression = Literal["snappy", "zstd", "gzip", "none"]
 
 _PREVIEW_ROWS = 10
+_SCHEMA_KEY = b"org.apache.spark.sql.parquet.row.metadata"
 
 
 class ParquetFolderDataset(AbstractDataset["DataFrame | pa.Table", "DataFrame | pa.Table | Path"]):
@@ -80,9 +83,13 @@ class ParquetFolderDataset(AbstractDataset["DataFrame | pa.Table", "DataFrame | 
             import pyarrow.parquet as pq
 
             return pq.read_table(path)
+        return self._read_spark(path)
+
+    def _read_spark(self, path: Path) -> DataFrame:
         from tandem.datasets.spark_session import spark_session
 
-        return spark_session().read.parquet(str(path))
+        reader, schema = spark_session().read, _spark_schema(path)
+        return (reader.schema(schema) if schema else reader).parquet(str(path))
 
     def save(self, data: DataFrame | pa.Table) -> None:
         """Write the rows beside the folder and swap them in.
@@ -131,6 +138,19 @@ class ParquetFolderDataset(AbstractDataset["DataFrame | pa.Table", "DataFrame | 
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath), "load_as": self._load_as, "compression": self._compression}
+
+
+def _spark_schema(folder: Path) -> StructType | None:
+    """The schema that Spark left in the files' footers; None where something else wrote them.
+
+    To infer it, Spark would start a job for every table that is read.
+    """
+    import pyarrow.parquet as pq
+    from pyspark.sql.types import StructType
+
+    first = next(iter(sorted(folder.glob("*.parquet"))), None)
+    written = (pq.read_schema(first).metadata or {}).get(_SCHEMA_KEY) if first else None
+    return StructType.fromJson(json.loads(written)) if written else None
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

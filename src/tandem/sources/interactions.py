@@ -50,7 +50,9 @@ def clean_interactions(raw: RawMovieLens, orphan_ratings: OrphanPolicy) -> tuple
     Raises:
         UserError: nothing is left.
     """
-    flagged = _flag_orphans(_one_per_pair(raw.ratings), raw)
+    # Kept, as the files would otherwise be read and grouped a second time to be written.
+    pairs = _one_per_pair(raw.ratings).persist()
+    flagged = _flag_orphans(pairs, raw)
     kept = F.lit(True) if orphan_ratings == "keep" else ~(F.col("orphan_user") | F.col("orphan_item"))
     quality = _measure(flagged.withColumn("kept", kept), orphan_ratings)
     if quality.interactions == 0:
@@ -60,7 +62,7 @@ def clean_interactions(raw: RawMovieLens, orphan_ratings: OrphanPolicy) -> tuple
         )
     # Without orphans there is nothing to drop: the plan is spared its joins.
     if orphan_ratings == "keep" or quality.orphan_ratings == 0:
-        return _interactions(_one_per_pair(raw.ratings)), quality
+        return _interactions(pairs), quality
     return _interactions(flagged.where(kept)), quality
 
 

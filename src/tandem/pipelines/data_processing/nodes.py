@@ -11,17 +11,17 @@ from tandem.errors import UserError
 from tandem.parameters import MovieLensParameters, NCFParameters
 
 if TYPE_CHECKING:
+    from pyarrow import Table
     from pyspark.sql import DataFrame
 
     from tandem.sources.movielens import RawMovieLens
 else:
     # Kedro resolves all annotations of a node to find the types of its parameters, when Spark is not there yet.
-    DataFrame = RawMovieLens = Any
+    DataFrame = RawMovieLens = Table = Any
 
 logger = logging.getLogger(__name__)
 
 SAMPLED_NEGATIVES = 99
-CANDIDATES_SCHEMA = "user int, item int, user_id long, item_id long, label int"
 
 
 def clean_movielens(
@@ -91,15 +91,15 @@ def make_ncf_rows(
 
 def draw_test_candidates(
     interactions: DataFrame, user_table: DataFrame, item_table: DataFrame, parameters: NCFParameters, seed: int
-) -> DataFrame:
+) -> DataFrame | Table:
     """Each test positive with 99 negatives, for leave_one_out; no rows for the other splits."""
+    if parameters.split != "leave_one_out":
+        return _no_candidates()
     from pyspark.sql import functions as F  # noqa: N812
 
     from tandem.features.negatives import sample_test_candidates
     from tandem.features.splits import TEST
 
-    if parameters.split != "leave_one_out":
-        return interactions.sparkSession.createDataFrame([], CANDIDATES_SCHEMA)
     tested = interactions.where(F.col("split") == TEST)
     rows = sample_test_candidates(tested, interactions, item_table, SAMPLED_NEGATIVES, seed)
     known = rows.join(user_table.select("user_id", "user"), "user_id", "left")
@@ -111,6 +111,14 @@ def draw_test_candidates(
         "item_id",
         "label",
     ).orderBy("user_id", "item_id")
+
+
+def _no_candidates() -> Table:
+    """An Arrow table: Spark would take seconds for an empty one."""
+    import pyarrow as pa
+
+    types = {"user": pa.int32(), "item": pa.int32(), "user_id": pa.int64(), "item_id": pa.int64(), "label": pa.int32()}
+    return pa.schema(types.items()).empty_table()
 
 
 def _with_validation_in_train(interactions: DataFrame) -> DataFrame:

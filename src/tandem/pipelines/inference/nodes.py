@@ -11,10 +11,11 @@ from tandem.parameters import NCFParameters
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
+    from pyarrow import Table
     from pyspark.sql import DataFrame
 else:
     # Kedro resolves all annotations of a node to find the types of its parameters, when Spark is not there yet.
-    DataFrame = Figure = Any
+    DataFrame = Figure = Table = Any
 
 logger = logging.getLogger(__name__)
 
@@ -23,19 +24,24 @@ EVALUATED_LENGTH = 10
 
 def predict_ncf_test(
     model: Path, test: DataFrame, candidates: DataFrame, train: DataFrame, parameters: NCFParameters
-) -> tuple[DataFrame, DataFrame]:
+) -> tuple[DataFrame, DataFrame | Table]:
     """Test rows and, for leave_one_out alone, the sampled candidates, each with ``prediction``.
 
     ``source`` says who answered: ``model``, or ``popularity`` for a user or item that no training row knows.
     """
-    from pyspark.sql import functions as F  # noqa: N812
-
     from tandem.pipelines.inference.scoring import predicted, with_fallback
 
     predictions = with_fallback(predicted(test, model), train)
     if parameters.split != "leave_one_out":
-        return predictions, candidates.limit(0).withColumn("prediction", F.lit(0.0))
+        return predictions, _no_scores()
     return predictions, predicted(candidates, model)
+
+
+def _no_scores() -> Table:
+    import pyarrow as pa
+
+    ids = {"user": pa.int32(), "item": pa.int32(), "user_id": pa.int64(), "item_id": pa.int64()}
+    return pa.schema((ids | {"label": pa.int32(), "prediction": pa.float64()}).items()).empty_table()
 
 
 def rank_ncf_items(
