@@ -1,0 +1,263 @@
+"""Reading the rows of the RecSys Challenge 2021, raw or Parquet, as one schema; every row is checked as it is read.
+
+The check is part of the query: a row that cannot be read stops whichever job meets it first, with one line for the
+user. So nothing is read twice, and nothing wrong passes unseen.
+"""
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote
+
+import pyarrow as pa
+from pyspark.errors import PySparkException
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.types import BooleanType, DataType, LongType, StringType, StructField, StructType
+
+from tandem.errors import UserError
+from tandem.sources.recsys2021_files import RawFiles, is_text, locate_recsys2021
+from tandem.sources.recsys2021_format import (
+    LINE_PATTERN,
+    NAMES,
+    RAW_COLUMNS,
+    SEPARATOR,
+    TIMES,
+    Kind,
+    RawColumn,
+    problem,
+)
+from tandem.sources.recsys2021_manifest import read_manifest
+
+Future = Literal["error", "keep", "drop"]
+
+_SPARK_TYPES: dict[Kind, DataType] = {
+    "text": StringType(),
+    "count": LongType(),
+    "time": LongType(),
+    "engagement": LongType(),
+    "flag": BooleanType(),
+    "flag text": StringType(),
+}
+SCHEMA = StructType([StructField(column.name, _SPARK_TYPES[column.kind]) for column in RAW_COLUMNS])
+
+# The entry points find this in the text of a failed Spark job and show what follows it, without a traceback.
+_MARK = f"\n{UserError.__module__}.{UserError.__name__}: "
+
+
+@dataclass(frozen=True)
+class RawRecSys2021:
+    """The challenge's rows.
+
+    Attributes:
+        train: rows of the 24 columns in :data:`SCHEMA`; an engagement's time is null where it did not happen.
+        test: the same.
+        best_auc: the area under the ROC curve of the true probability of any engagement on the test rows, which no
+            model can beat but by chance; None where it is not known.
+    """
+
+    train: DataFrame
+    test: DataFrame
+    best_auc: float | None = None
+
+
+def read_recsys2021(
+    spark: SparkSession, folder: Path, *, future: Future = "error", now: int | None = None
+) -> RawRecSys2021:
+    """The rows in ``folder/train`` and ``folder/test``; no job is started.
+
+    Args:
+        spark: the session.
+        folder: with raw files (``\\x01`` between the columns) or Parquet; see :func:`locate_recsys2021`.
+        future: what to do with a row that has a time after ``now``: such a time is mostly one in milliseconds.
+            ``error`` stops at the first, ``keep`` leaves it as it is, ``drop`` leaves it out.
+        now: seconds since 1970; by default the time of this call.
+
+    Raises:
+        UserError: what files and footers tell. What only a row tells, its reader raises: see :func:`naming_rows`.
+    """
+    files = locate_recsys2021(folder)
+    moment = int(time.time()) if now is None else now
+    train, test = (
+        reduce(DataFrame.unionAll, [_read(spark, group, future, moment) for group in groups])
+        for groups in (files.train, files.test)
+    )
+    made = read_manifest(folder)
+    return RawRecSys2021(train, test, None if made is None else made.best_auc)
+
+
+def _is_future(now: int) -> Column:
+    return F.coalesce(F.greatest(*TIMES) > now, F.lit(False))
+
+
+def _read(spark: SparkSession, files: RawFiles, future: Future, now: int) -> DataFrame:
+    rows = _read_raw(spark, files) if files.columns is None else _read_parquet(spark, files, files.columns)
+    if future == "error":
+        found = F.coalesce(*[F.when(F.col(name) > now, _future_text(name, now)) for name in TIMES])
+        rows = _stopping_at(rows, _is_future(now), found)
+    elif future == "drop":
+        rows = rows.where(~_is_future(now))
+    return rows.select(*SCHEMA.names)
+
+
+def _future_text(name: str, now: int) -> Column:
+    value = F.col(name).cast("string")
+    return F.concat(
+        F.lit(f"column {name}: expected seconds since 1970 up to now ({now}), found "),
+        value,
+        F.when(F.col(name) > 100 * now, " (milliseconds?)").otherwise(" in the future"),
+    )
+
+
+def _stopping_at(rows: DataFrame, bad: Column, what: Column) -> DataFrame:
+    """The rows; the first bad one ends the job. ``rows`` has the columns ``_file`` and ``_row`` (from 1, or null)."""
+    path = F.regexp_replace("_file", "^file:/+", "/")
+    place = F.concat(path, F.coalesce(F.concat(F.lit(", row "), F.col("_row").cast("string")), F.lit("")))
+    line = F.concat(F.lit(_MARK), place, F.lit(": "), what, F.lit("; mend or remove it"))
+    return rows.where(F.when(bad, F.raise_error(line).cast("boolean")).otherwise(True))
+
+
+def _read_raw(spark: SparkSession, files: RawFiles) -> DataFrame:
+    lines = spark.read.option("lineSep", "\n").text([_literal(path) for path in files.paths])
+    lines = lines.select("value", F.col("_metadata.file_path").alias("_file"), F.lit(None).cast("long").alias("_row"))
+    lines = lines.where("value != '' and value != '\\r'")
+    lines = _stopping_at(lines, ~F.col("value").rlike(LINE_PATTERN), _raw_problem())
+    texts = lines.select(F.split(F.rtrim("value", F.lit("\r")), SEPARATOR, -1).alias("texts"), "_file", "_row")
+    columns = [_from_text(column, F.col("texts")[index]) for index, column in enumerate(RAW_COLUMNS)]
+    return texts.select(*columns, "_file", "_row")
+
+
+def _raw_problem() -> Column:
+    texts = F.split(F.rtrim("value", F.lit("\r")), SEPARATOR, -1)
+    count = F.size(texts)
+    number = F.concat(F.lit(f"expected {len(RAW_COLUMNS)} columns separated by \\x01, found "), count.cast("string"))
+    fields = []
+    for index, column in enumerate(RAW_COLUMNS):
+        if column.pattern is not None:
+            text = F.get(texts, F.lit(index))
+            fields.append(F.when(~text.rlike(f"^(?:{column.pattern})$"), _unexpected(column, text)))
+    return F.coalesce(F.when(count != len(RAW_COLUMNS), number), *fields, F.lit("it cannot be read"))
+
+
+def _unexpected(column: RawColumn, text: Column) -> Column:
+    return F.concat(F.lit(f"column {column.name}: expected {column.expected}, found '"), text, F.lit("'"))
+
+
+def _from_text(column: RawColumn, text: Column) -> Column:
+    """A checked text as the column's type; an empty one is null."""
+    value = F.nullif(text, F.lit(""))
+    if column.kind == "text":
+        return value.alias(column.name)
+    if column.kind in ("flag", "flag text"):
+        return value.cast("boolean").cast(_SPARK_TYPES[column.kind]).alias(column.name)
+    return _null_for_none(column, value.cast("long")).alias(column.name)
+
+
+def _null_for_none(column: RawColumn, number: Column) -> Column:
+    """An engagement at second 0 did not happen: so some conversions fill the gaps."""
+    return F.nullif(number, F.lit(0)) if column.kind == "engagement" else number
+
+
+def _read_parquet(spark: SparkSession, files: RawFiles, columns: dict[str, str]) -> DataFrame:
+    named = {name: _spark_type(files.types[name]) for name in columns}
+    schema = ", ".join(f"`{columns[name]}` {type_}" for name, type_ in named.items())
+    rows = spark.read.schema(schema).parquet(*[_literal(path) for path in files.paths])
+    place = F.col("_metadata.file_path").alias("_file"), (F.col("_metadata.row_index") + 1).alias("_row")
+    rows = rows.select(*[F.col(f"`{spelt}`").alias(name) for name, spelt in columns.items()], *place)
+    problems = [_bad_value(column, named[column.name]) for column in RAW_COLUMNS]
+    checks = [(bad, column) for bad, column in zip(problems, RAW_COLUMNS, strict=True) if bad is not None]
+    if checks:
+        bad = reduce(Column.__or__, [F.coalesce(check, F.lit(False)) for check, _ in checks])
+        texts = [F.when(check, _unexpected(column, F.col(column.name).cast("string"))) for check, column in checks]
+        rows = _stopping_at(rows, bad, F.coalesce(*texts))
+    return rows.select(*[_from_parquet(column, named[column.name]) for column in RAW_COLUMNS], "_file", "_row")
+
+
+def _spark_type(type_: pa.DataType) -> str:
+    """What Spark reads a Parquet column of this Arrow type as."""
+    if is_text(type_):
+        return "string"
+    if pa.types.is_boolean(type_):
+        return "boolean"
+    if pa.types.is_floating(type_):
+        return "double" if pa.types.is_float64(type_) else "float"
+    if pa.types.is_uint64(type_):
+        return "decimal(20,0)"
+    return "long" if pa.types.is_int64(type_) or pa.types.is_uint32(type_) else "int"
+
+
+def _bad_value(column: RawColumn, type_: str) -> Column | None:
+    """Whether a value of this type cannot be the column's; None where all can."""
+    value = F.col(column.name)
+    if column.pattern is None or (type_ == "boolean"):
+        return None
+    if type_ == "string":
+        return (value != "") & ~value.rlike(f"^(?:{column.pattern})$")
+    if column.kind in ("flag", "flag text"):
+        return ~value.isin(0, 1)
+    if type_ in ("double", "float"):
+        return ~F.isnan(value) & ((value < 0) | (value != F.floor(value)))
+    return value < 0
+
+
+def _from_parquet(column: RawColumn, type_: str) -> Column:
+    value = F.col(column.name)
+    if type_ == "string":
+        # An empty text stays one: only of what is no text it says that nothing is known.
+        return value.alias(column.name) if column.kind == "text" else _from_text(column, value)
+    if type_ in ("double", "float"):
+        value = F.when(~F.isnan(value), value)
+    if column.kind in ("flag", "flag text"):
+        return value.cast("boolean").cast(_SPARK_TYPES[column.kind]).alias(column.name)
+    if column.kind == "text":
+        return value.cast("string").alias(column.name)
+    return _null_for_none(column, value.cast("long")).alias(column.name)
+
+
+def _literal(path: Path) -> str:
+    """Spark would take brackets and the like in a path for a pattern."""
+    escaped = re.sub(r"([\\*?\[\]{}])", r"\\\1", str(path))
+    return f"file://{escaped}"
+
+
+@contextmanager
+def naming_rows() -> Iterator[None]:
+    """Turn the failure of a Spark job inside, where a row of the challenge cannot be read, into a UserError.
+
+    Spark's readers do not number the lines of a text: here the one file is read again, and the row is named too.
+    """
+    try:
+        yield
+    except PySparkException as error:
+        told = re.search(f"{re.escape(_MARK.strip())} (.+)", str(error))
+        if told is None:
+            raise
+        raise UserError(with_row(told[1])) from error
+
+
+def with_row(line: str) -> str:
+    """The line of an error in a raw file with the number of its row; any other line as it is."""
+    place, _, what = line.partition(": ")
+    path = Path(unquote(place))
+    if ", row " in place or not path.is_file():
+        return line
+    future = re.match(r"column (\w+): expected seconds since 1970 up to now .*, found (\d+)", what)
+    for row, text in _numbered(path):
+        found = problem(text)
+        if future is not None and text.rstrip("\r\n").split(SEPARATOR)[NAMES.index(future[1])] == future[2]:
+            return f"{path}, row {row}: {what}"
+        if future is None and found is not None:
+            return f"{path}, row {row}: {found}; mend or remove it"
+    return line
+
+
+def _numbered(path: Path) -> Iterator[tuple[int, str]]:
+    with path.open(encoding="utf-8", errors="replace", newline="\n") as lines:
+        for row, text in enumerate(lines, start=1):
+            if text.strip():
+                yield row, text

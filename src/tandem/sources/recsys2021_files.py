@@ -1,0 +1,138 @@
+"""Finding the files of the RecSys Challenge 2021 and checking all of them that costs no pass over their rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tandem.errors import UserError, did_you_mean
+from tandem.sources.recsys2021_format import MISSPELT, NAMES, RAW_COLUMNS, RawColumn
+
+_PARQUET_MAGIC = b"PAR1"
+_LAYOUT = "expected train/ and test/ with part files, raw (\\x01 between 24 columns, no header) or Parquet"
+
+
+@dataclass(frozen=True)
+class RawFiles:
+    """Files of one half that are read together.
+
+    Attributes:
+        paths: absolute, in the order of their names; none is empty.
+        columns: None for raw files; else the name each column has in these Parquet files, by its published name.
+        types: the Arrow types of those columns, by published name.
+    """
+
+    paths: tuple[Path, ...]
+    columns: dict[str, str] | None = None
+    types: dict[str, pa.DataType] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RecSys2021Files:
+    """What is to be read: files of one form stand together."""
+
+    train: tuple[RawFiles, ...]
+    test: tuple[RawFiles, ...]
+
+
+def locate_recsys2021(folder: Path) -> RecSys2021Files:
+    """The files in ``folder/train`` and ``folder/test``, by any name; hidden and underscored ones are skipped.
+
+    Parquet is known by its first bytes, not by its name. Every Parquet footer is read, no row is.
+
+    Raises:
+        UserError: a missing folder, a half without rows, a Parquet file that lacks a column, has one more or one of a
+            type that cannot be converted.
+    """
+    if not folder.is_dir():
+        raise UserError(f"no RecSys Challenge 2021 data: {folder} does not exist; {_LAYOUT}")
+    for half in ("train", "test"):
+        if not (folder / half).is_dir():
+            raise UserError(f"{folder / half} is missing; {_LAYOUT}")
+    return RecSys2021Files(_half(folder / "train"), _half(folder / "test"))
+
+
+def _half(folder: Path) -> tuple[RawFiles, ...]:
+    found = sorted(
+        path for path in folder.iterdir() if not path.name.startswith((".", "_")) and not path.name.endswith(".crc")
+    )
+    for path in found:
+        if path.is_dir():
+            raise UserError(f"{path} is a folder; put its part files directly into {folder}")
+    filled = [path.absolute() for path in found if path.stat().st_size > 0]
+    parquet = [path for path in filled if _is_parquet(path)]
+    raw = [path for path in filled if path not in set(parquet)]
+    if raw and parquet:
+        raise UserError(f"{folder} mixes forms: {parquet[0].name} is Parquet, {raw[0].name} is not; keep one of them")
+    groups = _parquet_groups(parquet) if parquet else tuple([RawFiles(tuple(raw))] if raw else [])
+    if not groups:
+        raise UserError(f"{folder} has no rows; {_LAYOUT}")
+    return groups
+
+
+def _is_parquet(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_PARQUET_MAGIC)) == _PARQUET_MAGIC
+
+
+def _parquet_groups(paths: Sequence[Path]) -> tuple[RawFiles, ...]:
+    """Parquet files with rows, those of one schema together."""
+    groups: dict[str, RawFiles] = {}
+    for path in paths:
+        try:
+            footer = pq.ParquetFile(path)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise UserError(
+                f"{path} is not an intact Parquet file ({str(error).splitlines()[0]}); copy it again"
+            ) from error
+        with footer:
+            if footer.metadata.num_rows == 0:
+                continue
+            schema = footer.schema_arrow
+        columns = _published_names(path, schema.names)
+        types = {name: schema.field(spelt).type for name, spelt in columns.items()}
+        for column in RAW_COLUMNS:
+            _check_type(path, column, types[column.name])
+        group = groups.get(str(schema), RawFiles((), columns, types))
+        groups[str(schema)] = RawFiles((*group.paths, path), columns, types)
+    return tuple(groups.values())
+
+
+def _published_names(path: Path, names: Sequence[str]) -> dict[str, str]:
+    """The file's own name of each column, by its published name."""
+    columns = {MISSPELT.get(name, name): name for name in names}
+    missing = [name for name in NAMES if name not in columns]
+    unknown = [name for name in columns if name not in NAMES]
+    if not missing and not unknown and len(names) == len(NAMES):
+        return {name: columns[name] for name in NAMES}
+    found = f"expected {len(NAMES)} columns, found {len(names)}"
+    if missing:
+        # The list of all is no help where nothing is near.
+        near = did_you_mean(missing[0], unknown) if unknown else ""
+        hint = f"; {near}" if near.startswith("did") else ""
+        raise UserError(f"{path}: {found}: {missing[0]} is missing{hint}; add it, with nulls where it is not known")
+    if unknown:
+        raise UserError(f"{path}: {found}: {unknown[0]} is not one of the challenge's; remove it")
+    twice = next(name for name in columns if sum(MISSPELT.get(other, other) == name for other in names) > 1)
+    raise UserError(f"{path}: {found}: {twice} stands there twice; remove one of them")
+
+
+def _check_type(path: Path, column: RawColumn, type_: pa.DataType) -> None:
+    integer = pa.types.is_integer(type_)
+    accepted = pa.types.is_null(type_) or is_text(type_) or integer
+    if column.kind in ("count", "time", "engagement"):
+        # What pandas makes of whole numbers with gaps.
+        accepted = accepted or pa.types.is_floating(type_)
+    if column.kind in ("flag", "flag text"):
+        accepted = accepted or pa.types.is_boolean(type_)
+    if not accepted:
+        raise UserError(f"{path}: column {column.name}: expected {column.expected}, found the type {type_}; convert it")
+
+
+def is_text(type_: pa.DataType) -> bool:
+    """Whether Spark reads a column of this Arrow type as strings, or as bytes that are strings."""
+    inner = type_.value_type if pa.types.is_dictionary(type_) else type_
+    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
+    return any(test(inner) for test in tests)

@@ -1,0 +1,50 @@
+"""What lies beside generated rows of the RecSys Challenge 2021: how they were made, how well they can be predicted."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Kind = Literal["planted", "noise", "unique"]
+
+MANIFEST = "planted.json"
+# Raised with every change of the rows that a size and a seed give.
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What was generated, and what can be learnt from it.
+
+    Attributes:
+        kind: what the labels are: planted by a known function, coin flips (noise), or coin flips on unique ids.
+        rows: train and test together.
+        seed: of every draw.
+        version: of the generator.
+        train_rows: rows for training, 80 % by a hash of each row's number.
+        test_rows: the others.
+        base_rate: share of the test rows with any engagement.
+        best_auc: area under the ROC curve of the true probability of any engagement, on the test rows: what a model
+            that knows everything reaches. Its error by binning the probabilities is below 1e-4.
+    """
+
+    kind: Kind
+    rows: int
+    seed: int
+    version: int
+    train_rows: int
+    test_rows: int
+    base_rate: float
+    best_auc: float
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """What was generated in ``folder``; None where nothing was, or by another version."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        return None
+    try:
+        manifest = Manifest(**json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        return None
+    return manifest if manifest.version == VERSION else None

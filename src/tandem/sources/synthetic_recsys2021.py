@@ -1,0 +1,133 @@
+"""Writing a generated RecSys Challenge 2021: seeded, any size, the same rows whatever the partitioning.
+
+The rows are made where they are written; the driver keeps a histogram of 65,536 probabilities and nothing else.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+
+from tandem.errors import UserError
+from tandem.sources.recsys2021_format import NAMES, SEPARATOR
+from tandem.sources.recsys2021_manifest import MANIFEST, VERSION, Kind, Manifest
+from tandem.sources.staging import staged_folder
+from tandem.sources.synthetic_recsys2021_draws import Draws
+from tandem.sources.synthetic_recsys2021_planted import Planted
+from tandem.sources.synthetic_recsys2021_unique import Unique
+
+TEST_SHARE = 0.2
+FEWEST_ROWS = 100
+
+_ROWS_PER_FILE: dict[Kind, int] = {"planted": 500_000, "noise": 500_000, "unique": 100_000}
+_BINS = 65_536
+
+
+def write_synthetic_recsys2021(
+    spark: SparkSession, out: Path, *, rows: int, kind: Kind = "planted", seed: int = 42, raw: bool = False
+) -> Manifest:
+    """Write ``train/``, ``test/`` and ``planted.json`` to the folder ``out``, all at once or none.
+
+    Args:
+        spark: the session.
+        out: the folder; what was generated there before is replaced.
+        rows: train and test together, at least 100.
+        kind: ``planted``, ``noise`` or ``unique``.
+        seed: of every draw.
+        raw: write the published raw form (``\\x01`` between the columns, no header) instead of Parquet.
+
+    Raises:
+        UserError: an impossible size, ``out`` holds files that were not generated here, or cannot be written.
+    """
+    _check(out, rows, kind)
+    # A file for each core of a small machine, and files of a bounded size on a large one: only rows decide.
+    partitions = max(min(4, rows // 5_000), -(-rows // _ROWS_PER_FILE[kind]), 1)
+    source: Planted | Unique
+    if kind == "unique":
+        source = Unique(spark, rows, seed, partitions)
+    else:
+        source = Planted(spark, rows, seed, partitions, noise=kind == "noise")
+    is_test = Draws(seed).uniform("split", F.col("_row")) < TEST_SHARE
+    with staged_folder(out) as folder, _small_methods(spark):
+        for half, chosen in (("train", ~is_test), ("test", is_test)):
+            _write(source.rows().where(chosen).select(*NAMES), folder / half, raw=raw)
+        manifest = _manifest(source.truth(), is_test, rows, kind, seed)
+        (folder / MANIFEST).write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
+    return manifest
+
+
+def _check(out: Path, rows: int, kind: Kind) -> None:
+    if kind not in get_args(Kind):
+        raise UserError(f"generated RecSys 2021: {kind} is not known; choose one of {', '.join(get_args(Kind))}")
+    if rows < FEWEST_ROWS:
+        raise UserError(f"generated RecSys 2021: rows must be at least {FEWEST_ROWS}, not {rows}")
+    if out.is_file():
+        raise UserError(f"{out} is a file; choose an empty or a new folder")
+    if out.is_dir():
+        names = {entry.name for entry in out.iterdir()}
+        # A user's own files must survive a mistyped folder.
+        if names and (MANIFEST not in names or not names <= {MANIFEST, "train", "test"}):
+            raise UserError(f"{out} holds files that were not generated; choose an empty or a new folder")
+
+
+@contextmanager
+def _small_methods(spark: SparkSession) -> Iterator[None]:
+    """Let Spark split the expressions into methods; all in one are more than Java compiles, and 4 times as slow."""
+    name = "spark.sql.codegen.wholeStage"
+    before = spark.conf.get(name)
+    spark.conf.set(name, "false")
+    try:
+        yield
+    finally:
+        spark.conf.set(name, str(before))
+
+
+def _write(rows: DataFrame, folder: Path, *, raw: bool) -> None:
+    if raw:
+        texts = [F.coalesce(F.col(name).cast("string"), F.lit("")) for name in NAMES]
+        rows = rows.select(F.concat_ws(SEPARATOR, *texts).alias("value"))
+    writer = rows.write.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
+    (writer.text if raw else writer.parquet)(str(folder))
+    for checksum in folder.rglob(".*.crc"):
+        checksum.unlink()
+    # Spark's names carry a random number; these are the same every time.
+    for part in sorted(folder.glob("part-*")):
+        part.rename(folder / ("-".join(part.name.split("-")[:2]) + ("" if raw else ".parquet")))
+
+
+def _manifest(truth: DataFrame, is_test: Column, rows: int, kind: Kind, seed: int) -> Manifest:
+    place = F.floor(F.col("probability") * _BINS).cast("int").alias("place")
+    counts = truth.groupBy(is_test.alias("test"), place, "engaged").count().collect()
+    histogram = np.zeros((2, _BINS + 1), dtype=np.int64)
+    train_rows = 0
+    for found in counts:
+        if found["test"]:
+            histogram[int(found["engaged"]), found["place"]] += found["count"]
+        else:
+            train_rows += found["count"]
+    negatives, positives = histogram
+    test_rows = int(histogram.sum())
+    return Manifest(
+        kind=kind,
+        rows=rows,
+        seed=seed,
+        version=VERSION,
+        train_rows=train_rows,
+        test_rows=test_rows,
+        base_rate=float(positives.sum() / test_rows),
+        best_auc=_auc(positives, negatives),
+    )
+
+
+def _auc(positives: NDArray[np.int64], negatives: NDArray[np.int64]) -> float:
+    """From counts in ascending bins of the score; a pair in one bin counts half. 0.5 where there are no pairs."""
+    pairs = float(positives.sum()) * float(negatives.sum())
+    below = np.cumsum(negatives) - negatives / 2.0
+    return float((positives * below).sum() / pairs) if pairs else 0.5
