@@ -5,6 +5,7 @@ from tandem.datasets.movielens import MovieLensDataset
 from tandem.datasets.parquet_folder import ParquetFolderDataset
 from tandem.datasets.paths import PathDataset, StagedFolderDataset
 from tandem.datasets.plotly_json import PlotlyJSONDataset
+from tandem.datasets.recsys2021 import RecSys2021Dataset
 
 __all__ = [
     "AtomicJSONDataset",
@@ -12,5 +13,6 @@ __all__ = [
     "ParquetFolderDataset",
     "PathDataset",
     "PlotlyJSONDataset",
+    "RecSys2021Dataset",
     "StagedFolderDataset",
 ]
