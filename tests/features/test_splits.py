@@ -4,7 +4,7 @@ from collections import Counter
 import pytest
 
 from tandem.errors import UserError
-from tandem.features.splits import split_interactions, validation_split
+from tandem.features.splits import check_parts, split_interactions, validation_split
 
 SCHEMA = "user_id long, item_id long, rating double, timestamp long"
 
@@ -115,3 +115,31 @@ def test_leave_one_out_validation_is_the_latest_of_what_remains(spark):
     with_split = split_interactions(spark.createDataFrame(rows, SCHEMA), "leave_one_out", 0.2, seed=1)
     after = sides(validation_split(with_split, "leave_one_out", 0.2, seed=1))
     assert after == {(1, 12): "test", (1, 11): "validation", (1, 10): "train", (1, 13): "train"}
+
+
+@pytest.mark.parametrize(
+    ("method", "rows_per_user", "validated", "line"),
+    [
+        (
+            "random",
+            4,
+            False,
+            r"ncf.split: random leaves no rows to test on: .*; raise ncf.test_fraction or use another",
+        ),
+        ("leave_one_out", 1, False, "ncf.split: leave_one_out leaves no rows to test on: .*; use another split"),
+        ("leave_one_out", 2, True, "ncf.validation_fraction: no user has enough training rows to hold one out"),
+        ("random", 5, True, "ncf.validation_fraction: no user has enough training rows to hold one out"),
+    ],
+)
+def test_a_split_that_leaves_a_part_empty_says_so(spark, method, rows_per_user, validated, line):
+    rows = [(user, item, 1.0, item) for user in range(20) for item in range(rows_per_user)]
+    with_split = split_interactions(spark.createDataFrame(rows, SCHEMA), method, 0.2, seed=1)
+    with pytest.raises(UserError, match=line):
+        check_parts(validation_split(with_split, method, 0.1, seed=1), method, validated=validated)
+
+
+def test_one_user_with_enough_rows_is_enough(spark):
+    rows = [(1, 1, 1.0, 5), *((2, item, 1.0, item) for item in range(20))]
+    for method in ("random", "leave_one_out"):
+        with_split = split_interactions(spark.createDataFrame(rows, SCHEMA), method, 0.2, seed=1)
+        check_parts(validation_split(with_split, method, 0.1, seed=1), method, validated=True)

@@ -58,6 +58,24 @@ def validation_split(with_split: DataFrame, method: SplitMethod, fraction: float
     return with_split.withColumn("split", F.when(in_train & held_out, VALIDATION).otherwise(F.col("split")))
 
 
+def check_parts(with_split: DataFrame, method: SplitMethod, *, validated: bool) -> None:
+    """Raise ``UserError`` when the split leaves no test rows, or (``validated``) no validation rows; one small job.
+
+    Either comes of users with few rows each, however many users there are, and would be met only after the training.
+    """
+    found = with_split.agg(*(F.bool_or(F.col("split") == part).alias(part) for part in (TEST, VALIDATION))).first()
+    if found is None or not found[TEST]:
+        raise UserError(
+            f"ncf.split: {method} leaves no rows to test on: no user has enough interactions; "
+            + ("use another split" if method == "leave_one_out" else "raise ncf.test_fraction or use another split")
+        )
+    if validated and not found[VALIDATION]:
+        raise UserError(
+            "ncf.validation_fraction: no user has enough training rows to hold one out, which early stopping needs; "
+            "raise it, or set ncf.early_stopping to null"
+        )
+
+
 def _is_drawn(among: Column, fraction: float, seed: int, purpose: str) -> Column:
     """True for floor(n * fraction) of each user's n rows ``among`` which to draw, never for all of them."""
     user = Window.partitionBy("user_id")

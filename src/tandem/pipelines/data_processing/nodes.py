@@ -50,8 +50,10 @@ def fit_ncf_features(
 ) -> tuple[dict[str, Any], DataFrame, DataFrame]:
     """The feature spec, fitted on training rows alone, and the feature tables of the users and items in them."""
     from tandem.features.fitting import fit_feature_spec
+    from tandem.features.splits import check_parts
     from tandem.features.tables import item_features, user_features
 
+    check_parts(interactions, parameters.split, validated=parameters.early_stopping is not None)
     training = _with_validation_in_train(interactions)
     spec = fit_feature_spec(training, users, items, min_zip_code_users=parameters.min_zip_code_users)
     if spec.num_training_rows == 0:
