@@ -18,7 +18,12 @@ from tandem.parameters.two_tower import (
     TwoTowerModelParameters,
     TwoTowerParameters,
 )
-from tandem.parameters.wide_and_deep import WideAndDeepParameters
+from tandem.parameters.wide_and_deep import (
+    WideAndDeepBaselineParameters,
+    WideAndDeepEarlyStopping,
+    WideAndDeepModelParameters,
+    WideAndDeepParameters,
+)
 
 __all__ = [
     "DistributedParameters",
@@ -39,5 +44,8 @@ __all__ = [
     "TowerParameters",
     "TwoTowerModelParameters",
     "TwoTowerParameters",
+    "WideAndDeepBaselineParameters",
+    "WideAndDeepEarlyStopping",
+    "WideAndDeepModelParameters",
     "WideAndDeepParameters",
 ]

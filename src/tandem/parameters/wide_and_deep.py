@@ -67,8 +67,19 @@ class WideAndDeepModelParameters(Parameters):
 class WideAndDeepEarlyStopping(Parameters):
     """Stop when the metric, on rows held out of the training rows, has not improved for ``patience`` epochs."""
 
-    metric: Literal["auc", "average_precision", "rce", "log_loss"] = "auc"
+    metric: Literal["auc", "average_precision", "log_loss"] = "auc"
     patience: int = Field(3, ge=1)
+
+
+class WideAndDeepBaselineParameters(Parameters):
+    """Which classical models are reported beside Wide & Deep (and the constant), on the same rows and columns."""
+
+    models: tuple[Literal["logistic_regression", "boosted_trees"], ...] = Field(
+        ("logistic_regression", "boosted_trees"), description="in the order of the report"
+    )
+    trees: int = Field(200, ge=1, description="of the boosted trees, at most: a tenth of the training rows stops them")
+    tree_leaves: int = Field(31, ge=2, description="of each tree")
+    tree_learning_rate: float = Field(0.1, gt=0.0, description="of the boosted trees")
 
 
 class WideAndDeepParameters(Parameters):
@@ -108,6 +119,9 @@ class WideAndDeepParameters(Parameters):
         30.0, ge=0.0, description="a checkpoint at the end of an epoch when the last is so old; 0: every epoch"
     )
     resume: bool = Field(False, description="continue from the last checkpoint of the same data, settings and ranks")
+
+    # Report.
+    baselines: WideAndDeepBaselineParameters = WideAndDeepBaselineParameters()
 
     @model_validator(mode="after")
     def _consistent(self) -> "WideAndDeepParameters":

@@ -240,13 +240,19 @@ class KerasTrainer:
         else:
             value = metrics.get(name)
             if value is None:
-                raise UserError(
-                    f"{self.task.name}.early_stopping.metric {name} is undefined on the held-out rows (are all labels "
-                    f"equal?): raise {self.task.name}.validation_fraction, or set early_stopping to null"
-                )
-            if self.state.improves(-value if name in LOWER_IS_BETTER else value):
+                self._say_undefined(name)
+            elif self.state.improves(-value if name in LOWER_IS_BETTER else value):
                 self.best = [weight.numpy() for weight in self.weights]
         return {f"val_{metric}": value for metric, value in metrics.items()}
+
+    def _say_undefined(self, metric: str) -> None:
+        """Without a value to compare, training goes on, and the last epoch is taken for the best."""
+        self.state.best_epoch = self.state.epoch
+        if self.communicator.rank == 0:
+            text = (
+                f"{self.task.title}: {metric} is undefined on the held-out rows (are all labels equal?): no early stop"
+            )
+            self.emit({"event": "message", "level": "warning", "message": text})
 
     def _should_stop(self) -> bool:
         waited = self.state.epoch - self.state.best_epoch

@@ -1,0 +1,80 @@
+"""Nodes of Wide & Deep's training: the job for the ranks, and the classical models on the same columns.
+
+What takes long to import is imported by the nodes that run: listing and drawing the graph needs none of it.
+"""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from tandem.errors import UserError
+from tandem.parameters import DistributedParameters, WideAndDeepParameters
+
+
+def train_wnd(
+    train: Path,
+    spec: dict[str, Any],
+    checkpoints: Path,
+    work: Path,
+    parameters: WideAndDeepParameters,
+    distributed: DistributedParameters,
+    seed: int,
+) -> tuple[Path, list[dict[str, Any]], list[dict[str, Any]], Path]:
+    """Train on ranks of their own; returns the staged model, the history, the binding table, the event files."""
+    from tandem.batches.shards import count_rows
+    from tandem.distributed.launcher import launch
+    from tandem.features.spec import FeatureSpec
+    from tandem.training.progress import TrainingProgress
+    from tandem.training.wide_and_deep_job import WideAndDeepJob, sizes_of_columns
+
+    rows, ranks = count_rows(train), distributed.num_ranks
+    if ranks != "auto" and ranks > rows:
+        raise UserError(f"distributed.num_ranks: {ranks} ranks for {rows} training rows; use at most {rows}")
+    staging = work / "staging"
+    shutil.rmtree(staging, ignore_errors=True)
+    fitted = FeatureSpec.from_json(spec)
+    job = WideAndDeepJob(
+        parameters=parameters,
+        seed=seed,
+        train=train.resolve(),
+        sizes=sizes_of_columns(parameters, fitted.sizes),
+        feature_spec_fingerprint=fitted.fingerprint,
+        staging=staging.resolve(),
+        checkpoints=checkpoints.resolve(),
+    )
+    with TrainingProgress("Wide & Deep") as progress:
+        result = launch(
+            "tandem.training.wide_and_deep_rank",
+            job,
+            parameters=distributed,
+            framework="tensorflow",
+            work_dir=work,
+            on_event=progress,
+        )
+    history = json.loads((staging / "history.json").read_text())
+    return staging / "model", history, result.ranks, staging / "tensorboard"
+
+
+def evaluate_wnd_baselines(
+    train: Path, test: Path, spec: dict[str, Any], parameters: WideAndDeepParameters, seed: int
+) -> dict[str, Any]:
+    """Metrics, settings and seconds of each baseline, fitted on the training rows' columns of the model."""
+    from dataclasses import asdict
+
+    from tandem.batches.columns import LABEL, read_column_rows
+    from tandem.evaluation.click_baselines import evaluate_click_baselines
+    from tandem.features.spec import FeatureSpec
+    from tandem.training.wide_and_deep_job import sizes_of_columns
+
+    sizes = sizes_of_columns(parameters, FeatureSpec.from_json(spec).sizes)
+    columns = ((*sizes, LABEL), parameters.model.continuous)
+    fitted, asked = read_column_rows(train, *columns), read_column_rows(test, *columns)
+    results = evaluate_click_baselines(
+        (fitted.ints[:, :-1], fitted.floats, fitted.column(LABEL)),
+        (asked.ints[:, :-1], asked.floats, asked.column(LABEL)),
+        tuple(sizes.values()),
+        parameters.baselines,
+        seed=seed,
+    )
+    return {name: asdict(result) for name, result in results.items()}

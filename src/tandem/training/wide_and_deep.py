@@ -1,0 +1,137 @@
+"""Train Wide & Deep, or a Keras model of the user's own on the same rows, on one rank of many."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tandem.batches.columns import LABEL, held_out, read_column_rows
+from tandem.distributed.collectives import Communicator
+from tandem.errors import UserError
+from tandem.models.keras_features import NormReluDropout
+from tandem.models.wide_and_deep import build_wide_and_deep
+from tandem.training.builders import build_by_path
+from tandem.training.history import write_history, write_tensorboard
+from tandem.training.keras_loop import Emit, KerasTask, KerasTrainer, LoopParameters
+from tandem.training.keras_validation import Predictor, validation_metrics
+from tandem.training.wide_and_deep_job import WideAndDeepJob
+
+# Parameters that may differ between a run and the one that resumes it.
+FREE_ON_RESUME = {"resume", "checkpoint_seconds", "baselines"}
+
+
+def train_wide_and_deep(job: WideAndDeepJob, communicator: Communicator, emit: Emit) -> KerasTrainer:
+    """Train and save: the whole job of a rank. Rank 0 writes ``model/``, ``history.json`` and ``tensorboard/``."""
+    trainer = KerasTrainer(
+        wide_and_deep_task(job, communicator),
+        LoopParameters.of(job.parameters),
+        job.seed,
+        job.checkpoints,
+        communicator,
+        emit,
+    )
+    trainer.fit()
+    if communicator.rank == 0:
+        save_model(job, trainer.task.model, job.staging / "model")
+        write_history(trainer.state.history, job.staging / "history.json")
+        write_tensorboard(trainer.state.history, job.staging / "tensorboard")
+    communicator.barrier()
+    return trainer
+
+
+def wide_and_deep_task(job: WideAndDeepJob, communicator: Communicator) -> KerasTask:
+    """The model, this rank's rows, the loss and the validation.
+
+    Raises UserError where a builder does not build what it should, or the rows are not fit to train on.
+    """
+    parameters, columns = job.parameters, job.parameters.model
+    rank, size = communicator.rank, communicator.size
+    rows = read_column_rows(job.train, (*columns.id_columns, LABEL), columns.continuous, rank, size)
+    validating = held_out(job.train, parameters.validation_fraction, job.seed, rank, size)
+    model = build_model(job, parameters.precision)
+    for layer in model._flatten_layers():
+        if isinstance(layer, NormReluDropout) and parameters.batch_norm == "synchronised" and size > 1:
+            layer.sum_over_ranks = communicator.allreduce_in_graph
+    training = rows.where(~validating)
+    predict = Predictor(lambda batch: model(_inputs(job, batch), training=False), rows.int_names, rows.float_names)
+    watched = rows.where(validating)
+    identity = parameters.model_dump(mode="json", exclude=FREE_ON_RESUME)
+
+    def summed_loss(batch: dict[str, Any]) -> Any:
+        logits = tf.reshape(tf.cast(model(_inputs(job, batch), training=True), tf.float32), [-1])
+        labels = tf.cast(batch[LABEL], tf.float32)
+        return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits))
+
+    return KerasTask(
+        name="wnd",
+        title="Wide & Deep",
+        model=model,
+        rows=training,
+        summed_loss=summed_loss,
+        validate=(lambda: validation_metrics(predict, watched, communicator))
+        if parameters.validation_fraction > 0.0
+        else None,
+        identity={f"wnd.{name}": value for name, value in identity.items()},
+        forgotten=tuple(dict.fromkeys((*columns.embeddings, *columns.wide))),
+        forgotten_rate=parameters.unknown_rate,
+    )
+
+
+def _inputs(job: WideAndDeepJob, batch: dict[str, Any]) -> dict[str, Any]:
+    columns = job.parameters.model
+    return {name: batch[name] for name in (*columns.id_columns, *columns.continuous)}
+
+
+def build_model(job: WideAndDeepJob, precision: str) -> keras.Model:
+    """Wide & Deep, or what the builder builds, with initial weights that depend on the seed alone.
+
+    A builder is called as ``build(sizes, continuous, **builder_options)`` under the dtype policy of the precision.
+    """
+    if job.parameters.builder is None:
+        return build_wide_and_deep(job.sizes, job.parameters.model, precision=precision, seed=job.seed)
+    keras.utils.set_random_seed(job.seed)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bf16" else "float32")
+    try:
+        options = job.parameters.builder_options
+        model = build_by_path(
+            "wnd.builder", job.parameters.builder, dict(job.sizes), job.parameters.model.continuous, **options
+        )
+        _check_built(job, model)
+    finally:
+        keras.config.set_dtype_policy(before)
+    return model
+
+
+def _check_built(job: WideAndDeepJob, model: Any) -> None:
+    """Two rows go in, two logits must come out."""
+    where = f"wnd.builder: {job.parameters.builder}"
+    if not isinstance(model, keras.Model):
+        raise UserError(f"{where} returned {type(model).__name__}, expected a keras.Model")
+    rows = {name: tf.zeros([2], tf.int32) for name in job.sizes}
+    rows |= {name: tf.zeros([2], tf.float32) for name in job.parameters.model.continuous}
+    try:
+        shape = tuple(model(rows, training=False).shape)
+    except Exception as error:
+        first = (str(error).strip().splitlines() or [""])[0]
+        raise UserError(f"{where}: the model cannot be called with a dict of columns: {first}") from error
+    if shape != (2, 1):
+        raise UserError(f"{where}: the model returns shape {shape} for 2 rows, expected logits of shape (2, 1)")
+
+
+def save_model(job: WideAndDeepJob, trained: keras.Model, folder: Path) -> None:
+    """``model.keras``, in float32 whatever it was trained in, and ``config.json``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    published = build_model(job, "fp32")
+    for target, source in zip(published.weights, trained.weights, strict=True):
+        target.assign(np.asarray(source))
+    published.save(folder / "model.keras")
+    content = {
+        "sizes": job.sizes,
+        "parameters": job.parameters.model_dump(mode="json"),
+        "feature_spec_fingerprint": job.feature_spec_fingerprint,
+    }
+    (folder / "config.json").write_text(json.dumps(content, indent=1) + "\n")
