@@ -150,7 +150,8 @@ class TwoTowerParameters(Parameters):
     )
     resume: bool = Field(False, description="continue from the last checkpoint of the same data, settings and ranks")
 
-    # Retrieval.
+    # Retrieval and report.
+    evaluated_users: int = Field(10_000, ge=1, description="at most so many test users are ranked for in the report")
     index: IndexParameters = IndexParameters()
     recommendations: RecommendationParameters = RecommendationParameters()
 

@@ -1,0 +1,103 @@
+"""Candidates for many users, a block of them at a time: by the index for known users, by popularity for the others.
+
+A user whom no training row knows has no vector that anything was learnt for: it gets the most popular items. An item
+that no training row knows has one, of its author, its tags and its language, and is found as any other.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from tandem.retrieval.histories import known_users, seen_items
+from tandem.retrieval.index import Positions, VectorIndex, Vectors
+from tandem.retrieval.unseen import nearest_unseen
+
+SCHEMA = pa.schema(
+    [
+        ("user_id", pa.string()),
+        ("tweet_id", pa.string()),
+        ("candidate_rank", pa.int32()),
+        ("candidate_score", pa.float32()),
+        ("source", pa.string()),
+    ]
+)
+BLOCK_USERS = 8_192
+
+
+@dataclass(frozen=True)
+class CandidateFiles:
+    """Folders of Parquet files: vectors and features of users, features of items, and the training rows."""
+
+    user_embeddings: Path
+    user_features: Path
+    item_features: Path
+    train: Path
+
+
+def choose_users(user_features: Path, users: str | int | tuple[str, ...], seed: int) -> pa.Array:
+    """Ids, ascending: all of the table, a number of them drawn by the seed, or those named, in the table or not."""
+    if isinstance(users, tuple):
+        return pa.array(sorted(set(users)), pa.string())
+    everyone = pq.read_table(user_features, columns=["user_id"]).column("user_id").combine_chunks().sort()
+    if users == "all":
+        return everyone
+    drawn = np.random.default_rng([seed, 2023]).permutation(len(everyone))[: int(users)]
+    return everyone.take(pa.array(np.sort(drawn)))
+
+
+def candidate_tables(
+    files: CandidateFiles, index: VectorIndex, model_fingerprint: str, wanted: pa.Array, k: int
+) -> Iterator[pa.Table]:
+    """Tables of ``SCHEMA``: k items a user, best first, without those of its training rows.
+
+    Raises UserError where the index has fewer than k items, or its vectors are another model's than the users'.
+    """
+    known = known_users(files.user_features, wanted)
+    seen = seen_items(files.train, wanted, index.ids)
+    for ids, vectors in _vectors_of(files.user_embeddings, wanted.filter(pa.array(known))):
+        places = pc.index_in(ids, value_set=wanted).to_numpy()
+        found, scores = nearest_unseen(index, vectors, seen[places], k, model_fingerprint)
+        yield _table(ids, index.ids, found, scores, "model")
+    yield from _popular(files.item_features, wanted.filter(pa.array(~known)), min(k, index.info.items))
+
+
+def _vectors_of(folder: Path, wanted: pa.Array) -> Iterator[tuple[pa.Array, Vectors]]:
+    for batch in ds.dataset(folder, format="parquet").to_batches(columns=["id", "vector"], batch_size=BLOCK_USERS):
+        chosen = batch.filter(pc.is_in(batch.column("id"), value_set=wanted))
+        if len(chosen):
+            vectors = chosen.column("vector").flatten().to_numpy(zero_copy_only=False)
+            yield chosen.column("id"), vectors.reshape(len(chosen), -1)
+
+
+def _popular(item_features: Path, users: pa.Array, k: int) -> Iterator[pa.Table]:
+    """The k items with most training positives, the same for every user; the score is their share of the first's."""
+    if not len(users):
+        return
+    table = pq.read_table(item_features, columns=["tweet_id", "popularity"])
+    best = table.sort_by([("popularity", "descending"), ("tweet_id", "ascending")]).slice(0, k).combine_chunks()
+    ids, counts = best.column("tweet_id").combine_chunks(), best.column("popularity").to_numpy()
+    shares = (counts / max(1, counts.max(initial=0))).astype(np.float32)
+    for start in range(0, len(users), BLOCK_USERS):
+        block = users.slice(start, BLOCK_USERS)
+        found = np.tile(np.arange(len(ids)), (len(block), 1))
+        yield _table(block, ids, found, np.tile(shares, (len(block), 1)), "popularity")
+
+
+def _table(users: pa.Array, items: pa.Array, found: Positions, scores: Vectors, source: str) -> pa.Table:
+    rows, columns = np.nonzero(found >= 0)
+    return pa.table(
+        [
+            users.take(pa.array(rows)),
+            items.take(pa.array(found[rows, columns])),
+            pa.array((columns + 1).astype(np.int32)),
+            pa.array(scores[rows, columns]),
+            pa.array([source] * len(rows), pa.string()),
+        ],
+        schema=SCHEMA,
+    )
