@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tandem.distributed.collectives import Communicator
-from tandem.models.ncf import Calibration
+from tandem.models.ncf_config import Calibration
 
 ITERATIONS = 25
 TOLERANCE = 1e-9
