@@ -32,11 +32,6 @@ from tandem import __version__
 from tandem.errors import UserError, did_you_mean
 from tandem.sources.staging import CANNOT_WRITE
 
-# Kedro's use of a function that OmegaConf has deprecated, and kedro-viz's of one of FastAPI. Every kedro command in
-# the project imports this module first.
-warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is deprecated")
-warnings.filterwarnings("ignore", message="ORJSONResponse is deprecated")
-
 INTERRUPTED = 130
 RUN_AS_KEDRO_DOES: Callable[..., Any] = cast(Callable[..., Any], kedro_run.callback)
 
@@ -61,6 +56,15 @@ LOGGING: dict[str, Any] = {
 }
 
 
+def quiet_warnings() -> None:
+    """Keep away what tools warn of each other: Kedro of OmegaConf, and kedro-viz of FastAPI."""
+    warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is deprecated")
+    warnings.filterwarnings("ignore", message="ORJSONResponse is deprecated")
+
+
+quiet_warnings()  # now: every kedro command in the project imports this module before its own
+
+
 def quiet_logging() -> None:
     """Our own lines and everybody's warnings, unless the user has configured Kedro's logging himself."""
     if "KEDRO_LOGGING_CONFIG" not in os.environ:
@@ -69,6 +73,7 @@ def quiet_logging() -> None:
                 logger.handlers.clear()
         logging.getLogger("kedro").setLevel(logging.WARNING)
         logging.getLogger("kedro_viz").setLevel(logging.ERROR)
+        quiet_warnings()
         logging.config.dictConfig(LOGGING)
 
 
