@@ -37,15 +37,6 @@ def columns_of(tower: TowerParameters, rows: int = 6) -> dict[str, np.ndarray]:
     return ids | {name: rng.random(rows).astype(np.float32) for name in tower.continuous}
 
 
-def narrow_towers(config: TwoTowerConfig, width: int = 4) -> tuple[keras.Model, keras.Model]:
-    """A builder of one's own: one embedding each."""
-    towers = []
-    for name in ("user", "tweet"):
-        ids = keras.Input((), dtype="int32", name=name)
-        towers.append(keras.Model({name: ids}, keras.layers.Embedding(config.sizes[name], width)(ids)))
-    return towers[0], towers[1]
-
-
 def test_the_dense_layers_of_the_reference_have_the_published_number_of_weights():
     """1,368,320 of its 1,368,528 parameters were dense: with one-hot languages of 68 and no embedding of the tweet."""
     item = TwoTowerModelParameters().item.model_copy(update={"embeddings": ("author", "hashtags", "links", "domains")})
@@ -113,7 +104,7 @@ def test_a_tower_may_read_one_kind_of_column_alone(tower):
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_saved_towers_load_in_safe_mode_as_fp32_and_know_their_weights(tmp_path, precision):
     towers = build_towers(config_of(), precision, seed=5)
-    saved = save_towers(*towers, config_of(scale=4.0, bias=-1.0), tmp_path)
+    saved = save_towers(towers, build_towers(config_of()), config_of(scale=4.0, bias=-1.0), tmp_path)
     config = load_config(tmp_path)
     assert config == saved
     assert (config.scale, config.bias) == (4.0, -1.0)
@@ -140,41 +131,3 @@ def test_a_missing_or_damaged_model_is_one_line(tmp_path):
         load_config(tmp_path)
     with pytest.raises(UserError, match=r"user_tower.keras cannot be loaded .*; train again"):
         load_tower(tmp_path, USER_FILE)
-
-
-def of_builder(monkeypatch, function, **options):
-    monkeypatch.setattr("tandem.models.two_tower.own_builder", function, raising=False)
-    return build_towers(config_of(builder="tandem.models.two_tower.own_builder", builder_options=options))
-
-
-def test_towers_of_a_builder_take_the_place_of_ours(monkeypatch, tmp_path):
-    towers = of_builder(monkeypatch, narrow_towers, width=5)
-    assert towers[0]({"user": np.array([1, 2])}).shape == (2, 5)
-    options = {"builder": "tandem.models.two_tower.own_builder", "builder_options": {"width": 5}}
-    save_towers(*towers, config_of(**options), tmp_path)
-    assert load_tower(tmp_path, ITEM_FILE)({"tweet": np.array([3])}).shape == (1, 5)
-
-
-def test_what_a_builder_does_wrong_is_one_line(monkeypatch):
-    def raising(config):
-        raise RuntimeError("no idea\nof it")
-
-    def one(config):
-        return narrow_towers(config)[0]
-
-    def uneven(config):
-        return narrow_towers(config)[0], narrow_towers(config, 3)[1]
-
-    def swapped(config):
-        return narrow_towers(config)[::-1]
-
-    for function, message in (
-        (raising, r"raised RuntimeError: no idea; mend it"),
-        (one, r"must return \(user_tower, item_tower\)"),
-        (uneven, "vectors of different widths"),
-        (swapped, r"user tower .* reads tweet, which is no column of two_tower\.model\.user"),
-    ):
-        with pytest.raises(UserError, match=message):
-            of_builder(monkeypatch, function)
-    with pytest.raises(UserError, match=r"nowhere\.towers cannot be imported .*give the dotted path"):
-        build_towers(config_of(builder="nowhere.towers"))

@@ -6,8 +6,7 @@ files beside a ``config.json``, in fp32 whatever they were trained in.
 """
 
 import hashlib
-import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -75,63 +74,25 @@ def _first_layer(embedded: list[Any], given: list[Any], units: int, activation: 
 def build_towers(
     config: TwoTowerConfig, precision: Precision = "fp32", seed: int = 0
 ) -> tuple[keras.Model, keras.Model]:
-    """(user_tower, item_tower) with initial weights that the seed decides; of your own where a builder is named.
+    """(user_tower, item_tower) with initial weights that the seed decides.
 
-    A builder is called as ``builder(config, **builder_options)`` and returns both towers, which take a dict of
-    columns of the processed rows and return float vectors of one width.
-
-    Raises UserError where a builder cannot be imported, raises, or returns something else.
+    Raises UserError where a column is not one of the feature spec's.
     """
     keras.utils.set_random_seed(seed)
-    with _policy(precision):
-        if config.builder is not None:
-            return _towers_of_builder(config, config.builder)
+    with computing_in(precision):
         user = build_tower(config, config.parameters.user, "user_tower")
         return user, build_tower(config, config.parameters.item, "item_tower")
 
 
 @contextmanager
-def _policy(precision: Precision) -> Iterator[None]:
+def computing_in(precision: Precision) -> Iterator[None]:
+    """Layers made inside compute in this precision; their weights are float32."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(_POLICIES[precision])
     try:
         yield
     finally:
         keras.config.set_dtype_policy(before)
-
-
-def _towers_of_builder(config: TwoTowerConfig, path: str) -> tuple[keras.Model, keras.Model]:
-    builder = _builder(path)
-    try:
-        towers = builder(config, **config.builder_options)
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise UserError(f"two_tower.builder: {path} raised {reason}; mend it or its arguments") from error
-    if not (isinstance(towers, tuple) and len(towers) == 2 and all(isinstance(one, keras.Model) for one in towers)):
-        raise UserError(f"two_tower.builder: {path} must return (user_tower, item_tower), two Keras models")
-    for side, tower, columns in zip(
-        ("user", "item"), towers, (config.parameters.user, config.parameters.item), strict=True
-    ):
-        unknown = sorted(set(input_columns(tower)) - set(columns.columns))
-        if unknown:
-            raise UserError(
-                f"two_tower.builder: the {side} tower of {path} reads {unknown[0]}, which is no column of "
-                f"two_tower.model.{side}; add it there"
-            )
-    widths = {int(tower.output_shape[-1]) for tower in towers}
-    if len(widths) > 1:
-        raise UserError(f"two_tower.builder: the towers of {path} return vectors of different widths")
-    return towers
-
-
-def _builder(path: str) -> Callable[..., Any]:
-    module, _, name = path.rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(
-            f"two_tower.builder: {path} cannot be imported ({error}); give the dotted path of a function"
-        ) from error
 
 
 def input_columns(tower: keras.Model) -> tuple[str, ...]:
@@ -149,14 +110,22 @@ def join_towers(user: keras.Model, item: keras.Model, score: Score) -> keras.Mod
     return keras.Model(inputs, score(vectors), name="two_tower")
 
 
-def save_towers(user: keras.Model, item: keras.Model, config: TwoTowerConfig, folder: Path) -> TwoTowerConfig:
-    """Write both towers, in fp32, and their configuration, now with the fingerprint of the weights; returns it."""
+def save_towers(
+    trained: tuple[keras.Model, keras.Model],
+    plain: tuple[keras.Model, keras.Model],
+    config: TwoTowerConfig,
+    folder: Path,
+) -> TwoTowerConfig:
+    """Write both towers and their configuration, now with the fingerprint of the weights; returns it.
+
+    trained: (user_tower, item_tower); plain: the same towers built in fp32, which take over the weights and are saved,
+    so that any machine loads them, whatever they were trained in.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    plain = build_towers(config, "fp32")
-    for trained, saved, file in zip((user, item), plain, (USER_FILE, ITEM_FILE), strict=True):
-        saved.set_weights(trained.get_weights())
+    for source, saved, file in zip(trained, plain, (USER_FILE, ITEM_FILE), strict=True):
+        saved.set_weights(source.get_weights())
         saved.save(folder / file)
-    complete = config.model_copy(update={"model_fingerprint": weights_fingerprint(user, item)})
+    complete = config.model_copy(update={"model_fingerprint": weights_fingerprint(*trained)})
     (folder / CONFIG_FILE).write_text(complete.model_dump_json(indent=2) + "\n")
     return complete
 

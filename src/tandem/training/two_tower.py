@@ -9,7 +9,7 @@ from tandem.batches.columns import LABEL, ColumnRows, held_out
 from tandem.distributed.collectives import Communicator
 from tandem.errors import UserError
 from tandem.models.tower_layers import Score
-from tandem.models.two_tower import build_towers, join_towers, save_towers
+from tandem.models.two_tower import join_towers, save_towers
 from tandem.training.calibration import fit_calibration
 from tandem.training.history import write_history, write_tensorboard
 from tandem.training.keras_loop import KerasTask, KerasTrainer, LoopParameters
@@ -17,6 +17,7 @@ from tandem.training.keras_task import Metrics
 from tandem.training.two_tower_data import ItemFrequencies, columns_of, keys_of, read_rows, with_keys
 from tandem.training.two_tower_job import TwoTowerJob
 from tandem.training.two_tower_losses import loss_of_step
+from tandem.training.two_tower_towers import make_towers
 from tandem.training.two_tower_validation import Validation, prepare_validation
 from tandem.training.two_tower_vectors import Tower, Towers, write_embeddings, write_predictions
 
@@ -31,7 +32,7 @@ class TwoTowerTrainer:
     def __init__(self, job: TwoTowerJob, communicator: Communicator, emit: Emit) -> None:
         """Read the rank's rows and build the towers; UserError where there is nothing to train on."""
         self.job, self.parameters, self.communicator = job, job.parameters, communicator
-        user, item = build_towers(job.config, job.parameters.precision, job.seed)
+        user, item = make_towers(job.config, job.parameters.precision, job.seed)
         self.user = Tower(user, "user", job.parameters.model.user)
         self.item = Tower(item, "item", job.parameters.model.item)
         pointwise = job.parameters.pointwise
@@ -109,7 +110,8 @@ class TwoTowerTrainer:
         rank, size = self.communicator.rank, self.communicator.size
         if rank == 0:
             config = job.config.model_copy(update={"scale": towers.scale, "bias": towers.bias})
-            save_towers(self.user.model, self.item.model, config, staging / "model")
+            plain = make_towers(job.config, "fp32", job.seed)
+            save_towers((self.user.model, self.item.model), plain, config, staging / "model")
             write_history(self.loop.state.history, staging / "history.json")
             write_tensorboard(self.loop.state.history, staging / "tensorboard")
         for tower, table in ((self.user, job.user_features), (self.item, job.item_features)):
