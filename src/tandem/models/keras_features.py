@@ -123,6 +123,50 @@ class Numbers(keras.layers.Layer):  # type: ignore[misc]
 
 
 @keras.saving.register_keras_serializable(package="tandem")
+class FirstDense(keras.layers.Layer):  # type: ignore[misc]
+    """The first dense layer, without bias, of what is learnt (embeddings) and what is given (indicators, numbers).
+
+    Call with (learnt [batch, n], given [batch, m]); returns [batch, units]. The gradient by what is given, which nobody
+    needs, is not computed.
+    """
+
+    def __init__(self, units: int, seed: int | None = None, **options: Any) -> None:
+        """Args: units: width of the output; seed: of the weights (Glorot & Bengio 2010, uniform)."""
+        super().__init__(**options)
+        self.units, self.seed = units, seed
+
+    def build(self, shapes: Sequence[Sequence[int | None]]) -> None:
+        """Make the kernel, [n + m, units]."""
+        width = sum(int(shape[1] or 0) for shape in shapes)
+        initializer = keras.initializers.GlorotUniform(seed=self.seed)
+        self.kernel = self.add_weight(shape=(width, self.units), initializer=initializer, name="kernel")
+
+    def call(self, inputs: Sequence[Any]) -> Any:
+        """The layer's output in its compute type."""
+        learnt, given = inputs
+        return _first_dense(learnt, given, tf.convert_to_tensor(self.kernel))
+
+    def compute_output_shape(self, shapes: Sequence[Sequence[int | None]]) -> tuple[int | None, ...]:
+        """[batch, units]."""
+        return (shapes[0][0], self.units)
+
+    def get_config(self) -> dict[str, Any]:
+        """What the layer is made from."""
+        return {**super().get_config(), "units": self.units, "seed": self.seed}
+
+
+@tf.custom_gradient  # type: ignore[untyped-decorator]
+def _first_dense(learnt: Any, given: Any, kernel: Any) -> tuple[Any, Any]:
+    inputs = tf.concat([learnt, given], axis=1)
+
+    def gradient(grad: Any) -> tuple[Any, None, Any]:
+        by_learnt = tf.matmul(grad, kernel[: learnt.shape[1]], transpose_b=True)
+        return by_learnt, None, tf.matmul(inputs, grad, transpose_a=True)
+
+    return tf.matmul(inputs, kernel), gradient
+
+
+@keras.saving.register_keras_serializable(package="tandem")
 class NormReluDropout(keras.layers.Layer):  # type: ignore[misc]
     """Batch normalisation (Ioffe & Szegedy 2015), ReLU and dropout of [batch, width], with few passes over memory.
 
@@ -176,7 +220,7 @@ class NormReluDropout(keras.layers.Layer):  # type: ignore[misc]
     def _normalised(self, inputs: Any, scale: Any, offset: Any) -> Any:
         if self.sum_over_ranks is None:
             normalised, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-                x=inputs[:, None, None, :],
+                x=tf.reshape(inputs, [-1, 1, 1, inputs.shape[1]]),
                 scale=scale,
                 offset=offset,
                 mean=tf.zeros([0]),
@@ -186,7 +230,7 @@ class NormReluDropout(keras.layers.Layer):  # type: ignore[misc]
             )
             rows = tf.cast(tf.shape(inputs)[0], tf.float32)
             self._move(mean, variance * (rows - 1.0) / rows)  # the fused variance is the unbiased one
-            return tf.reshape(normalised, tf.shape(inputs))
+            return tf.reshape(normalised, [-1, inputs.shape[1]])
         mean, variance = _global_moments(tf.cast(inputs, tf.float32), self.sum_over_ranks, f"{self.name}.moments")
         self._move(mean, variance)
         slope = scale * tf.math.rsqrt(variance + self.epsilon)

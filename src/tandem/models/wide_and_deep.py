@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from tandem.models.keras_features import Indicators, NormReluDropout, Numbers, RowEmbedding, RowSum
+from tandem.models.keras_features import FirstDense, Indicators, NormReluDropout, Numbers, RowEmbedding, RowSum
 from tandem.parameters.wide_and_deep import WideAndDeepModelParameters
 
 
@@ -56,28 +56,46 @@ def _deep(
     seed: int,
 ) -> Any:
     """Logits of the deep part, float32 [batch, 1]."""
-    parts = []
+    hidden = _deep_input(ids, numbers, sizes, parameters, policy, seed)
+    for index, width in enumerate(parameters.hidden_units):
+        name, own_seed = f"dense_{index + 1}", seed + index + 1
+        if index == 0 and len(hidden) == 2:
+            values = FirstDense(width, seed=own_seed, dtype=policy, name=name)(hidden)
+        else:
+            initializer = keras.initializers.GlorotUniform(seed=own_seed)
+            dense = keras.layers.Dense(width, use_bias=False, kernel_initializer=initializer, dtype=policy, name=name)
+            values = dense(hidden[0])
+        hidden = [NormReluDropout(parameters.dropout, seed=own_seed, dtype=policy, name=f"norm_{index + 1}")(values)]
+    if len(hidden) == 2:
+        hidden = [keras.layers.Concatenate(dtype="float32", name="deep_input")(hidden)]
+    initializer = keras.initializers.GlorotUniform(seed=seed + len(parameters.hidden_units) + 1)
+    return keras.layers.Dense(1, kernel_initializer=initializer, dtype="float32", name="deep")(hidden[0])
+
+
+def _deep_input(
+    ids: Mapping[str, Any],
+    numbers: Mapping[str, Any],
+    sizes: Mapping[str, int],
+    parameters: WideAndDeepModelParameters,
+    policy: str,
+    seed: int,
+) -> list[Any]:
+    """What is learnt and what is given, each [batch, n]; one of them may be missing."""
+    learnt, given = [], []
     if parameters.embeddings:
         chosen = _chosen(sizes, parameters.embeddings)
         initializer = keras.initializers.RandomUniform(-0.05, 0.05, seed=seed)
         table = RowEmbedding(chosen, parameters.embedding_dim, initializer, dtype=policy, name="embeddings")
         rows = table([ids[name] for name in chosen])
-        parts.append(keras.layers.Flatten(dtype=policy, name="embedded")(rows))
+        learnt = [keras.layers.Flatten(dtype=policy, name="embedded")(rows)]
     if parameters.indicators:
         chosen = _chosen(sizes, parameters.indicators)
-        parts.append(Indicators(chosen, dtype=policy, name="indicators")([ids[name] for name in chosen]))
+        given.append(Indicators(chosen, dtype=policy, name="indicators")([ids[name] for name in chosen]))
     if parameters.continuous:
-        parts.append(Numbers(dtype=policy, name="numbers")([numbers[name] for name in parameters.continuous]))
-    hidden = keras.layers.Concatenate(dtype=policy, name="deep_input")(parts) if len(parts) > 1 else parts[0]
-    for index, width in enumerate(parameters.hidden_units):
-        initializer = keras.initializers.GlorotUniform(seed=seed + index + 1)
-        dense = keras.layers.Dense(
-            width, use_bias=False, kernel_initializer=initializer, dtype=policy, name=f"dense_{index + 1}"
-        )
-        norm = NormReluDropout(parameters.dropout, seed=seed + index, dtype=policy, name=f"norm_{index + 1}")
-        hidden = norm(dense(hidden))
-    initializer = keras.initializers.GlorotUniform(seed=seed + len(parameters.hidden_units) + 1)
-    return keras.layers.Dense(1, kernel_initializer=initializer, dtype="float32", name="deep")(hidden)
+        given.append(Numbers(dtype=policy, name="numbers")([numbers[name] for name in parameters.continuous]))
+    if len(given) == 2:
+        given = [keras.layers.Concatenate(dtype=policy, name="given")(given)]
+    return learnt + given
 
 
 def _chosen(sizes: Mapping[str, int], names: Sequence[str]) -> dict[str, int]:

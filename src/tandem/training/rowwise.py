@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import tensorflow as tf
 
 from tandem.distributed.collectives import Communicator
@@ -56,80 +57,88 @@ def _bias_correction(step: Any) -> Any:
 class AdamRows:
     """Moments of a table's rows, and the update of some of them.
 
-    first, second: float32 [rows, dim]; rate_then: the learning rate of the row's last step, 0 where nothing is owed,
-    float32 [rows]; last: that step, int32 [rows].
+    slots: float32 [rows, 2 dim + 2]: first and second moment, the learning rate of the row's last step, and that step
+    (exact up to 2^24). Side by side, since what a row costs is finding it in memory. touched: bool [rows], where
+    something is owed.
     """
 
     def __init__(self, table: Any, clock: Any, *, settles: bool) -> None:
         """Args: table: variable [rows, dim]; clock: variable, steps done; settles: its reader subtracts ``pending``."""
         self.table, self.clock, self.settles = table, clock, settles
-        self.first, self.second = tf.Variable(tf.zeros(table.shape)), tf.Variable(tf.zeros(table.shape))
-        rows = table.shape[:1] if settles else [0]
-        self.rate_then, self.last = tf.Variable(tf.zeros(rows)), tf.Variable(tf.zeros(rows, tf.int32))
+        rows, self.dim = table.shape
+        self.slots = tf.Variable(tf.zeros([rows, 2 * self.dim + 2]))
+        self.touched = tf.Variable(tf.zeros([rows if settles else 0], tf.bool))
 
     def variables(self) -> dict[str, Any]:
         """All state, by name."""
-        return {"first": self.first, "second": self.second, "rate_then": self.rate_then, "last": self.last}
+        return {"slots": self.slots, "touched": self.touched}
 
     def pending(self, ids: Any) -> Any:
         """What momentum still subtracts from these rows, [n, dim]."""
-        return self._owed(ids, *self._moments(ids))
+        return self._owed(*self._found(ids))
 
-    def _owed(self, ids: Any, first: Any, second: Any) -> Any:
+    def _found(self, ids: Any) -> tuple[Any, Any, Any, Any]:
+        """First and second moments [n, dim], rate and step of the last gradient [n, 1]."""
+        return tuple(tf.split(tf.gather(self.slots, ids), [self.dim, self.dim, 1, 1], axis=1))
+
+    def _missed(self, last: Any) -> Any:
+        """Steps since then, float32."""
+        return tf.cast(self.clock, tf.float32) - last
+
+    def _owed(self, first: Any, second: Any, rate: Any, last: Any) -> Any:
         """The sum of the steps between a row's last gradient and now.
 
         With k steps missed since step s, momentum moved the row by
         ``sum over i = 1..k of rate(s + i) DECAY^i first / (sqrt(second) + epsilon)``. The bias correction in the rate,
         which changes slowly, is taken at the weighted mean of these steps.
         """
-        last = tf.gather(self.last, ids)
-        missed = tf.cast(self.clock - last, tf.float32)
+        missed = self._missed(last)
         left = tf.pow(DECAY, missed)
         series = DECAY * (1.0 - left) / (1.0 - DECAY)
         lag = 1.0 / (1.0 - DECAY) - missed * left / tf.maximum(1.0 - left, 1e-9)
-        rate = tf.gather(self.rate_then, ids) * _bias_correction(tf.cast(last, tf.float32) + tf.maximum(lag, 1.0))
-        return first / (tf.sqrt(second) + EPSILON) * (rate * series)[:, None]
+        rate *= _bias_correction(last + tf.maximum(lag, 1.0))
+        return first / (tf.sqrt(second) + EPSILON) * (rate * series)
 
     def update(self, ids: Any, grads: Any, rate: Rate) -> None:
         """One step of the rows ids [n], each once, with gradients [n, dim]; the clock stands at the steps before."""
-        first, second = self._brought_forward(ids) if self.settles else self._moments(ids)
+        first, second, owed = self._brought_forward(ids)
         first = BETA_1 * first + (1.0 - BETA_1) * grads
         second = BETA_2 * second + (1.0 - BETA_2) * tf.square(grads)
-        self.first.scatter_update(tf.IndexedSlices(first, ids))
-        self.second.scatter_update(tf.IndexedSlices(second, ids))
-        self.table.scatter_sub(tf.IndexedSlices(rate.adam * first / (tf.sqrt(second) + EPSILON), ids))
+        step = rate.adam * first / (tf.sqrt(second) + EPSILON)
+        self.table.scatter_sub(tf.IndexedSlices(step + owed if self.settles else step, ids))
+        self._keep(ids, first, second, tf.fill([tf.shape(ids)[0], 1], rate.learning_rate), rate.step)
         if self.settles:
-            count = tf.shape(ids)
-            self.rate_then.scatter_update(tf.IndexedSlices(tf.fill(count, rate.learning_rate), ids))
-            self.last.scatter_update(tf.IndexedSlices(tf.fill(count, rate.step), ids))
+            self.touched.scatter_update(tf.IndexedSlices(tf.fill(tf.shape(ids), True), ids))
 
-    def _moments(self, ids: Any) -> tuple[Any, Any]:
-        return tf.gather(self.first, ids), tf.gather(self.second, ids)
+    def _brought_forward(self, ids: Any) -> tuple[Any, Any, Any]:
+        """The moments as of the clock, and what the rows are owed by then; as they are, where nothing ever is."""
+        first, second, rate, last = self._found(ids)
+        if not self.settles:
+            return first, second, tf.zeros_like(first)
+        missed = self._missed(last)
+        owed = self._owed(first, second, rate, last)
+        return first * tf.pow(BETA_1, missed), second * tf.pow(BETA_2, missed), owed
 
-    def _brought_forward(self, ids: Any) -> tuple[Any, Any]:
-        """Pay what the rows are owed; returns their moments as of the clock."""
-        first, second = self._moments(ids)
-        missed = tf.cast(self.clock - tf.gather(self.last, ids), tf.float32)
-        self.table.scatter_sub(tf.IndexedSlices(self._owed(ids, first, second), ids))
-        return first * tf.pow(BETA_1, missed)[:, None], second * tf.pow(BETA_2, missed)[:, None]
+    def _keep(self, ids: Any, first: Any, second: Any, rate: Any, step: Any) -> None:
+        last = tf.fill([tf.shape(ids)[0], 1], tf.cast(step, tf.float32))
+        self.slots.scatter_update(tf.IndexedSlices(tf.concat([first, second, rate, last], axis=1), ids))
 
     def settle(self) -> None:
         """Pay all rows, so that the table is what a reader without ``pending`` should see."""
         if not self.settles:
             return
-        owed = tf.reshape(tf.where(self.rate_then.value() != 0.0), [-1])
+        owed = np.flatnonzero(self.touched.numpy()).astype(np.int32)
         for start in range(0, len(owed), SETTLED_AT_ONCE):
-            self._settle_rows(tf.cast(owed[start : start + SETTLED_AT_ONCE], tf.int32))
+            self._settle_rows(owed[start : start + SETTLED_AT_ONCE])
 
-    @tf.function(autograph=False, reduce_retracing=True)  # type: ignore[untyped-decorator]
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec([None], tf.int32)])  # type: ignore[untyped-decorator]
     def _settle_rows(self, ids: Any) -> None:
-        missed = self.clock - tf.gather(self.last, ids)
-        first, second = self._brought_forward(ids)
-        rate_then = tf.where(missed < SPENT_STEPS, tf.gather(self.rate_then, ids), 0.0)
-        self.first.scatter_update(tf.IndexedSlices(first, ids))
-        self.second.scatter_update(tf.IndexedSlices(second, ids))
-        self.rate_then.scatter_update(tf.IndexedSlices(rate_then, ids))
-        self.last.scatter_update(tf.IndexedSlices(tf.fill(tf.shape(ids), self.clock), ids))
+        first, second, owed = self._brought_forward(ids)
+        _, _, rate, last = self._found(ids)
+        self.table.scatter_sub(tf.IndexedSlices(owed, ids))
+        self._keep(ids, first, second, rate, self.clock)
+        more = tf.reshape(self._missed(last) < SPENT_STEPS, [-1])
+        self.touched.scatter_update(tf.IndexedSlices(more, ids))
 
 
 class AdagradRows:
