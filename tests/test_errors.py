@@ -3,6 +3,8 @@
 import hashlib
 import re
 import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from projects import PUBLISHED, Project
+from projects import PUBLISHED, Finished, Project
 
 Change = Callable[[Path], None]
 
@@ -91,6 +93,14 @@ def test_unreadable_configuration_is_named_with_its_row(project: Project) -> Non
     assert line.startswith("the configuration cannot be read")
     assert "conf/test/parameters.yml" in line
     assert re.search("line [0-9]", line)
+
+
+def test_a_java_that_does_not_start_is_named(project: Project) -> None:
+    project.path("conf/test/spark.yml").write_text("spark.driver.extraJavaOptions: -agentlib:nothing\n")
+    command = [sys.executable, "-m", "tandem", "run", "--env", "test", "--tags", "ncf"]
+    done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=False)
+    assert Finished(done.returncode, done.stdout, done.stderr).error.startswith("Spark's Java ended as it started")
+    assert "agent library nothing" in done.stdout + done.stderr
 
 
 def test_a_missing_folder_is_named(attempts: Project, tmp_path: Path) -> None:

@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from pyspark import SparkContext
+from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
+
+from tandem.errors import UserError
 
 # What the Java side prints before any logging configuration of ours is read.
 BANNERS = (
@@ -39,7 +42,19 @@ def spark_session() -> SparkSession:
         if SparkContext._active_spark_context is not None:  # active in another thread
             return SparkSession.builder.getOrCreate()
         with _without_banners(), _keeping_the_handler_of_ctrl_c():
-            return SparkSession.builder.getOrCreate()
+            return _started()
+
+
+def _started() -> SparkSession:
+    try:
+        return SparkSession.builder.getOrCreate()
+    except PySparkRuntimeError as error:
+        if error.getCondition() != "JAVA_GATEWAY_EXITED" or _stopped.is_set():
+            raise
+        raise UserError(
+            "Spark's Java ended as it started (what it said stands above); check java -version, which must be 17 or "
+            "newer, and spark.driver.extraJavaOptions and spark.driver.memory in conf/*/spark.yml"
+        ) from error
 
 
 def stop_java() -> None:
