@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from tandem.batches.columns import LABEL, held_out, read_column_rows
@@ -127,7 +126,7 @@ def save_model(job: WideAndDeepJob, trained: keras.Model, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     published = build_model(job, "fp32")
     for target, source in zip(published.weights, trained.weights, strict=True):
-        target.assign(np.asarray(source))
+        target.assign(source.value.numpy())
     published.save(folder / "model.keras")
     content = {
         "sizes": job.sizes,

@@ -1,0 +1,30 @@
+"""A rank module that trains several jobs, one after the other, and reports the digest of the weights of each."""
+
+import hashlib
+from dataclasses import replace
+from typing import Any
+
+from tandem.distributed.collectives import Communicator
+from tandem.distributed.rank import emit, run_rank
+
+
+def main(spec: dict[str, Any], ranks: Communicator) -> None:
+    from tandem.training.keras_loop import KerasTrainer, LoopParameters, keras_threads
+    from tandem.training.wide_and_deep import wide_and_deep_task
+    from tandem.training.wide_and_deep_job import WideAndDeepJob
+
+    keras_threads()
+    for name, specification in spec["jobs"].items():
+        job = WideAndDeepJob.model_validate(specification)
+        parameters = LoopParameters.of(job.parameters)
+        if name in spec["interrupted_after"]:
+            parameters = replace(parameters, epochs=spec["interrupted_after"][name])
+        task = wide_and_deep_task(job, ranks)
+        trainer = KerasTrainer(task, parameters, job.seed, job.checkpoints, ranks, lambda event: None)
+        trainer.fit()
+        digest = hashlib.sha256(b"".join(weight.numpy().tobytes() for weight in trainer.weights)).hexdigest()
+        emit({"event": "trained", "name": name, "digest": digest, "history": trainer.state.history})
+
+
+if __name__ == "__main__":
+    run_rank(main, "tensorflow")
