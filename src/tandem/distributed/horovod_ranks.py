@@ -120,7 +120,8 @@ class _TensorFlow(_HorovodRanks):
                 """Every rank's share of the gradient of these rows, added up."""
                 counts = self._gather(self._tf.shape(rows)[:1], f"{name}.counts")
                 start = self._tf.reduce_sum(counts[: self.rank])
-                summed = self.allreduce_in_graph(of_all, f"{name}.gradient")
+                dense = self._tf.convert_to_tensor(of_all)  # the gradient of a gather is sparse
+                summed = self.allreduce_in_graph(dense, f"{name}.gradient")
                 return summed[start : start + counts[self.rank]]
 
             return self._gather(rows, name), gradient
