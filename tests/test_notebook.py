@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -66,6 +67,7 @@ def test_every_cell_runs_and_the_model_by_hand_gives_the_published_list(project:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    assert not re.search("WARN|Warning|logging configuration", done.stderr)
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["published"] == found["by hand"]
     assert found["sources"] == ["model"]
