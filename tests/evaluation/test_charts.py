@@ -49,6 +49,14 @@ def test_loss_and_validation_metrics_stand_apart() -> None:
     assert "400,000 samples/s" in figure.data[0].customdata[0]
 
 
+def test_a_refit_is_a_curve_of_its_own() -> None:
+    """Its model starts anew: joined to the first one's, the loss would seem to jump."""
+    refit = [{"epoch": 4, "train_loss": 0.6}, {"epoch": 5, "train_loss": 0.5}]
+    figure = loss_curves([*HISTORY, *refit])
+    assert {t.name: list(t.x) for t in figure.data if t.yaxis == "y"} == {"train loss": [1, 2, 3], "refit loss": [4, 5]}
+    assert "refit loss" in figure.layout.title.text
+
+
 def test_a_run_of_one_epoch_shows_a_point_on_a_scale_from_zero() -> None:
     figure = loss_curves(HISTORY[:1])
     assert "markers" in figure.data[0].mode
