@@ -1,123 +1,28 @@
-"""``make bench``: NCF training beside a plain loop, and the wall time of every stage.
+"""``make bench``: each model's training beside what a user would write instead, and the wall time of every stage.
 
-Runs conf/reference in a temporary folder on ml-100k where TANDEM_DATA_DIR has it, else on generated data of its size.
-The two loops take turns, and what counts is the ratio of their medians. Writes
-``data/08_reporting/benchmarks/ncf.json``.
+``python -m benchmarks [ncf] [recsys2021]`` runs some of them. Writes ``data/08_reporting/benchmarks/*.json``.
 """
 
 import json
-import os
-import re
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
-from typing import Any
 
-PROJECT = Path(__file__).resolve().parent.parent
-TANDEM = Path(sys.executable).parent / "tandem"
-ROUNDS = 3
-EPOCHS = 6
-NODE_LINE = re.compile(r"^\d\d:\d\d:\d\d (\w+): (\d+\.\d) s$")
+from benchmarks import ncf, recsys2021
+from benchmarks.runs import PROJECT
 
-
-def data_parameters() -> list[str]:
-    """Parameters that point a run at ml-100k, where it is."""
-    folder = Path(os.environ.get("TANDEM_DATA_DIR", "")) / "ml-100k"
-    if os.environ.get("TANDEM_DATA_DIR") and folder.is_dir():
-        return ["movielens=ml-100k", f"movielens_path={folder.resolve()}"]
-    return ["movielens=synthetic"]
-
-
-def tandem_run(folder: Path, *arguments: str, parameters: list[str]) -> tuple[float, str]:
-    """Wall seconds and log of ``tandem run --env reference`` in a folder."""
-    command = [str(TANDEM), "run", "--conf-source", str(PROJECT / "conf"), "--env", "reference", "--tags", "ncf"]
-    command += [*arguments, "--params", ",".join(parameters)]
-    started = time.perf_counter()
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(done.stderr)
-    return time.perf_counter() - started, done.stderr
-
-
-def stages(log: str) -> dict[str, float]:
-    """Seconds of each node, from a run's log."""
-    matches = (NODE_LINE.match(line) for line in log.splitlines())
-    return {match[1]: float(match[2]) for match in matches if match}
-
-
-def our_speed(folder: Path, ranks: int) -> float:
-    """Samples per second from the second epoch on, median over epochs."""
-    parameters = [*data_parameters(), f"ncf.epochs={EPOCHS}", f"distributed.num_ranks={ranks}"]
-    tandem_run(folder, "--nodes", "train_ncf", parameters=parameters)
-    history = json.loads((folder / "data/08_reporting/ncf/history.json").read_text())
-    return statistics.median(record["samples_per_second"] for record in history[1:])
-
-
-def plain_speed(folder: Path, threads: int) -> float:
-    """The same of the plain loop."""
-    spec = json.loads((folder / "data/05_model_input/ncf/feature_spec.json").read_text())
-    command = [sys.executable, "-m", "benchmarks.plain_loop", str(folder / "data/05_model_input/ncf/train.parquet")]
-    command += [str(spec["num_users"] + 1), str(spec["num_items"] + 1), str(threads), "3"]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
-    return statistics.median(json.loads(done.stdout)[1:])
-
-
-def profile_shares(folder: Path) -> dict[str, float]:
-    """Where the time of a step goes."""
-    command = [sys.executable, "-m", "benchmarks.profile_ncf", str(folder / "data/06_models/work/ncf/spec.json")]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
-    shares: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return shares
-
-
-def measure(folder: Path) -> dict[str, Any]:
-    """All figures."""
-    wall, log = tandem_run(folder, parameters=data_parameters())
-    speeds: dict[str, list[float]] = {"tandem, 2 ranks": [], "tandem, 1 rank": [], "plain, 2 threads": []}
-    for _ in range(ROUNDS):
-        speeds["tandem, 2 ranks"].append(our_speed(folder, 2))
-        speeds["plain, 2 threads"].append(plain_speed(folder, 2))
-        speeds["tandem, 1 rank"].append(our_speed(folder, 1))
-    medians = {name: statistics.median(values) for name, values in speeds.items()}
-    return {
-        "data": data_parameters()[0],
-        "wall_seconds": wall,
-        "stage_seconds": stages(log),
-        "samples_per_second": medians,
-        "all_rounds": speeds,
-        "ratio_to_plain": medians["tandem, 2 ranks"] / medians["plain, 2 threads"],
-        "scaling_efficiency": medians["tandem, 2 ranks"] / 2 / medians["tandem, 1 rank"],
-        "step_time_shares": profile_shares(folder),
-    }
-
-
-def table(figures: dict[str, Any]) -> str:
-    """The figures for people."""
-    lines = [f"NCF, conf/reference, {figures['data']}: {figures['wall_seconds']:.1f} s from raw files to report"]
-    lines += [f"  {name:<28}{seconds:>8.1f} s" for name, seconds in figures["stage_seconds"].items()]
-    lines += ["", "Training, samples/s from the second epoch (median of rounds)"]
-    lines += [f"  {name:<28}{speed:>12,.0f}" for name, speed in figures["samples_per_second"].items()]
-    lines += [
-        f"  ratio to the plain loop     {figures['ratio_to_plain']:>12.1f}",
-        f"  efficiency, 2 ranks to 1    {figures['scaling_efficiency']:>12.0%}",
-        "",
-        "Where the time of a step goes (one core)",
-    ]
-    lines += [f"  {name:<40}{share:>7.0%}" for name, share in figures["step_time_shares"].items()]
-    return "\n".join(lines)
+BENCHMARKS = {"ncf": ncf, "recsys2021": recsys2021}
 
 
 def main() -> None:
     """Measure, print, write."""
-    with tempfile.TemporaryDirectory(prefix="tandem-bench-") as folder:
-        figures = measure(Path(folder))
-    print(table(figures))
-    target = PROJECT / "data/08_reporting/benchmarks/ncf.json"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps(figures, indent=2) + "\n")
+    for name in sys.argv[1:] or BENCHMARKS:
+        with tempfile.TemporaryDirectory(prefix="tandem-bench-") as folder:
+            figures = BENCHMARKS[name].measure(Path(folder))
+        print(BENCHMARKS[name].table(figures), flush=True)
+        target = PROJECT / f"data/08_reporting/benchmarks/{name}.json"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What a user would write: NeuMF with ``torch.nn`` modules, a ``DataLoader`` and the usual loop.
 
-``python -m benchmarks.plain_loop TRAIN USERS ITEMS THREADS EPOCHS`` prints samples per second of each epoch as JSON.
+``python -m benchmarks.plain_ncf TRAIN USERS ITEMS THREADS EPOCHS`` prints samples per second of each epoch as JSON.
 Sizes are those of conf/reference; side features are concatenated to every row, dropout stands before every layer.
 """
 
