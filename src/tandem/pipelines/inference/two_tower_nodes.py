@@ -1,0 +1,79 @@
+"""Nodes that tell how good the two-tower model is.
+
+Faiss, Plotly and what imports them are imported by the nodes that run: listing and drawing the graph needs none of it.
+"""
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tandem.parameters import TwoTowerParameters
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+else:
+    # Kedro resolves all annotations of a node to find the types of its parameters, when Plotly is not there yet.
+    Figure = Any
+
+logger = logging.getLogger(__name__)
+
+
+def evaluate_two_tower_retrieval(
+    index: Path,
+    user_embeddings: Path,
+    item_embeddings: Path,
+    user_features: Path,
+    item_features: Path,
+    train: Path,
+    test: Path,
+    parameters: TwoTowerParameters,
+    seed: int,
+) -> dict[str, Any]:
+    """Ranking metrics among all items of model, popularity and random vectors, and what the index misses."""
+    from tandem.retrieval.index import load_index
+    from tandem.training.two_tower_evaluation import RetrievalFiles, evaluate_retrieval
+
+    files = RetrievalFiles(user_embeddings, item_embeddings, user_features, item_features, train, test)
+    return evaluate_retrieval(files, load_index(index, len(os.sched_getaffinity(0))), parameters, seed)
+
+
+def report_two_tower(
+    predictions: Path,
+    retrieval: dict[str, Any],
+    train: Path,
+    history: list[dict[str, Any]],
+    spec: dict[str, Any],
+    quality: dict[str, Any],
+) -> tuple[dict[str, Any], Figure, Figure, Figure]:
+    """The metrics of what was published, beside the baselines on the same rows, and the charts."""
+    from tandem.batches.shards import read_columns
+    from tandem.evaluation.baselines import BaselineResult, classification_baselines
+    from tandem.evaluation.charts import calibration_curve, comparison, loss_curves
+    from tandem.evaluation.classification import ClassificationSums, classification_metrics
+    from tandem.evaluation.report import build_report, table, verdict
+
+    rows = read_columns(predictions, ("user", "tweet", "label", "prediction"))
+    trained = read_columns(train, ("tweet", "label"))
+    model = classification_metrics(rows["label"], rows["prediction"]) | retrieval["model"]
+    simple = classification_baselines(trained["tweet"], trained["label"], rows["tweet"], rows["label"])
+    ranking = {name: BaselineResult(retrieval[name], {}, 0.0) for name in ("popularity", "random")}
+    facts = {
+        "train_rows": len(trained["label"]),
+        "test_rows": len(rows["label"]),
+        "test_positives": int(rows["label"].sum()),
+        "test_rows_of_unknown_users": int((rows["user"] == 0).sum()),
+        "test_rows_of_unknown_items": int((rows["tweet"] == 0).sum()),
+        **retrieval["facts"],
+        "best_auc": quality.get("best_auc"),
+        "feature_spec_fingerprint": spec["fingerprint"],
+    }
+    report = build_report(model, simple, ranking, facts)
+    logger.info("Two-tower on %s test rows\n%s", f"{len(rows['label']):,}", table(report, "two-tower"))
+    logger.info("%s", verdict(report, "two-tower"))
+    return (
+        dict(report),
+        loss_curves(history, "Two-tower training"),
+        comparison(report, "two-tower", "Two-tower against baselines"),
+        calibration_curve(ClassificationSums.of(rows["label"], rows["prediction"]), "Two-tower calibration"),
+    )

@@ -1,0 +1,82 @@
+"""Nodes of the two-tower model's training: the job for the ranks, and the index over its item vectors.
+
+What takes long to import is imported by the nodes that run: listing and drawing the graph needs none of it.
+"""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from tandem.errors import UserError
+from tandem.parameters import DistributedParameters, TwoTowerParameters
+
+
+def train_two_tower(
+    train: Path,
+    test: Path,
+    user_features: Path,
+    item_features: Path,
+    spec: dict[str, Any],
+    checkpoints: Path,
+    work: Path,
+    parameters: TwoTowerParameters,
+    distributed: DistributedParameters,
+    seed: int,
+) -> tuple[Path, Path, Path, Path, list[dict[str, Any]], list[dict[str, Any]], Path]:
+    """Train on ranks of their own, which then apply the towers to all users, items and test rows.
+
+    Returns the staged model, user vectors, item vectors and test predictions; history, binding table, event files.
+    """
+    from tandem.batches.shards import count_rows
+    from tandem.distributed.launcher import launch
+    from tandem.features.recsys2021_spec import TWO_TOWER
+    from tandem.features.spec import FeatureSpec
+    from tandem.training.progress import TrainingProgress
+    from tandem.training.two_tower_job import TwoTowerJob
+
+    rows, ranks = count_rows(train), distributed.num_ranks
+    if ranks != "auto" and ranks > rows:
+        raise UserError(f"distributed.num_ranks: {ranks} ranks for {rows} training rows; use at most {rows}")
+    staging = work / "staging"
+    shutil.rmtree(staging, ignore_errors=True)
+    fitted = FeatureSpec.from_json(spec)
+    job = TwoTowerJob(
+        parameters=parameters,
+        seed=seed,
+        train=train.resolve(),
+        test=test.resolve(),
+        user_features=user_features.resolve(),
+        item_features=item_features.resolve(),
+        sizes=fitted.sizes_of(TWO_TOWER),
+        feature_spec_fingerprint=fitted.fingerprint,
+        staging=staging.resolve(),
+        checkpoints=checkpoints.resolve(),
+    )
+    with TrainingProgress("Two-tower") as progress:
+        result = launch(
+            "tandem.training.two_tower_rank",
+            job,
+            parameters=distributed,
+            framework="tensorflow",
+            work_dir=work,
+            on_event=progress,
+        )
+    history = json.loads((staging / "history.json").read_text())
+    vectors = (staging / "user_embeddings", staging / "item_embeddings", staging / "test_predictions")
+    return staging / "model", *vectors, history, result.ranks, staging / "tensorboard"
+
+
+def build_two_tower_index(model: Path, item_embeddings: Path, work: Path, parameters: TwoTowerParameters) -> Path:
+    """Index the item vectors; returns the staged index, which knows the model that made them."""
+    from tandem.models.two_tower_config import load_config
+    from tandem.retrieval.index import build_index, save_index
+    from tandem.retrieval.vectors import read_vectors
+
+    staging = work / "index"
+    shutil.rmtree(staging, ignore_errors=True)
+    ids, vectors = read_vectors(item_embeddings)
+    fingerprint, threads = load_config(model).model_fingerprint, len(os.sched_getaffinity(0))
+    save_index(build_index(vectors, ids, parameters.index, fingerprint, threads), staging)
+    return staging
