@@ -12,7 +12,13 @@ from typing import Any, NamedTuple
 import yaml
 from pydantic import BaseModel
 
-from tandem.parameters import DistributedParameters, MovieLensParameters, NCFParameters, SyntheticMovieLens
+from tandem.parameters import (
+    DistributedParameters,
+    MovieLensParameters,
+    NCFParameters,
+    SyntheticMovieLens,
+    TwoTowerParameters,
+)
 
 HERE = Path(__file__).resolve().parent
 CONFIGURATION = HERE.parent / "conf" / "base"
@@ -38,10 +44,16 @@ RULES = (
     "`early_stopping` needs a `validation_fraction` above 0, and `refit` needs `early_stopping`."
 )
 
+TWO_TOWER_RULES = (
+    "Together: `early_stopping` needs a `validation_fraction` above 0, `builder_options` need a `builder`, and "
+    "published lists are no longer than `candidates`."
+)
+
 SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("synthetic_movielens", SyntheticMovieLens, "In `globals.yml`, as the catalog alone reads it: no `--params`."),
     ("movielens_cleaning", MovieLensParameters, ""),
     ("ncf", NCFParameters, RULES),
+    ("two_tower", TwoTowerParameters, TWO_TOWER_RULES),
     ("distributed", DistributedParameters, ""),
 )
 
@@ -98,7 +110,7 @@ class Row(NamedTuple):
 
 def render() -> str:
     """The page. Raises ValueError for a parameter without a meaning, or a meaning without a parameter."""
-    parameters, values = _read("parameters.yml"), _read("globals.yml")
+    parameters, values = _read("parameters*.yml"), _read("globals.yml")
     parts = [INTRODUCTION, "## Top level\n", _table(list(_top_level(parameters, values)))]
     unused = set(MEANINGS)
     for name, model, note in SECTIONS:
@@ -129,8 +141,11 @@ def type_in_words(schema: Schema) -> str:
     return " ".join([word, " and ".join(limits)]) if limits else word
 
 
-def _read(name: str) -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load((CONFIGURATION / name).read_text(encoding="utf-8"))
+def _read(pattern: str) -> dict[str, Any]:
+    """The blocks of all files of these names."""
+    content: dict[str, Any] = {}
+    for path in sorted(CONFIGURATION.glob(pattern)):
+        content |= yaml.safe_load(path.read_text(encoding="utf-8"))
     return content
 
 

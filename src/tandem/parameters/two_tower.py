@@ -53,10 +53,10 @@ class TwoTowerModelParameters(Parameters):
 
     user: TowerParameters = USER_COLUMNS
     item: TowerParameters = ITEM_COLUMNS
-    embedding_dim: int = Field(16, ge=1)
+    embedding_dim: int = Field(16, ge=1, description="width of each embedding")
     hidden_units: tuple[Annotated[int, Field(ge=1)], ...] = Field((1024, 512), description="widths, each with ReLU")
     output_dim: int = Field(128, ge=1, description="width of the vectors")
-    output_activation: Literal["linear", "relu"] = "linear"
+    output_activation: Literal["linear", "relu"] = Field("linear", description="of the last layer")
     normalize: bool = Field(True, description="vectors of length 1, so that their product is the cosine")
 
 
@@ -73,21 +73,23 @@ class SoftmaxParameters(Parameters):
 class PointwiseParameters(Parameters):
     """Binary cross entropy of ``scale * product + bias``, both learnt."""
 
-    initial_scale: float = Field(5.0, gt=0.0)
-    initial_bias: float = 0.0
+    initial_scale: float = Field(5.0, gt=0.0, description="to start from; stays above 0")
+    initial_bias: float = Field(0.0, description="to start from")
 
 
 class TwoTowerEarlyStoppingParameters(Parameters):
     """Stop when the metric, on rows held out of the training rows, has not improved for ``patience`` epochs."""
 
-    metric: Literal["recall@100", "ndcg@100", "auc"] = "recall@100"
-    patience: int = Field(2, ge=1)
+    metric: Literal["recall@100", "ndcg@100", "auc"] = Field(
+        "recall@100", description="which the best epoch is chosen by, and its weights restored"
+    )
+    patience: int = Field(2, ge=1, description="epochs without a better value before the end")
 
 
 class IndexParameters(Parameters):
     """The index over the item vectors: exact, or one of two that trade recall for speed."""
 
-    kind: Literal["flat", "hnsw", "ivf"] = "flat"
+    kind: Literal["flat", "hnsw", "ivf"] = Field("flat", description="exact, a graph of neighbours, or cells")
     hnsw_links: int = Field(32, ge=2, description="per node of the graph")
     hnsw_construction: int = Field(100, ge=1, description="width of the search while building")
     hnsw_search: int = Field(128, ge=1, description="width of the search while asking")
@@ -129,9 +131,11 @@ class TwoTowerParameters(Parameters):
     )
     softmax: SoftmaxParameters = SoftmaxParameters()
     pointwise: PointwiseParameters = PointwiseParameters()
-    optimizer: Literal["adam", "adagrad"] = "adam"
+    optimizer: Literal["adam", "adagrad"] = Field("adam", description="of all weights")
     learning_rate: float = Field(1e-3, gt=0.0, description="at its highest")
-    learning_rate_schedule: Literal["constant", "linear", "cosine", "step"] = "constant"
+    learning_rate_schedule: Literal["constant", "linear", "cosine", "step"] = Field(
+        "constant", description="after the warm-up; linear and cosine end at zero with the last epoch"
+    )
     learning_rate_step_factor: float = Field(0.1, gt=0.0, le=1.0, description="per epoch, for the step schedule")
     warmup_epochs: float = Field(0.0, ge=0.0, description="linear from zero; fractions count")
     epochs: int = Field(10, ge=1, description="at most, where early stopping is on")
@@ -139,12 +143,14 @@ class TwoTowerParameters(Parameters):
     rowwise_min_rows: int = Field(
         16_384, ge=1, description="tables of at least so many rows are updated in the rows of the batch alone"
     )
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="of the dense layers; weights stay fp32")
     unknown_rate: Rate = Field(0.01, description="share of the ids that are trained as unknown")
     validation_fraction: Rate = Field(0.1, description="of the training rows, for early stopping; 0: none")
     validation_users: int = Field(2_000, ge=1, description="at most so many users are ranked for between epochs")
     validation_items: int = Field(20_000, ge=1, description="among at most so many items, beside those they took")
-    early_stopping: TwoTowerEarlyStoppingParameters | None = TwoTowerEarlyStoppingParameters()
+    early_stopping: TwoTowerEarlyStoppingParameters | None = Field(
+        TwoTowerEarlyStoppingParameters(), description="null trains all epochs; held-out rows are then only reported on"
+    )
     checkpoint_seconds: float = Field(
         30.0, ge=0.0, description="a checkpoint at the end of an epoch when the last is so old; 0: every epoch"
     )
