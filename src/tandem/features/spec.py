@@ -14,18 +14,23 @@ from tandem.errors import UserError
 
 FORMAT_VERSION: Literal[1] = 1
 
-Table = Literal["user", "item"]
+Table = Literal["user", "item", "pair"]
 
 
 class _Closed(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class _Source(_Closed):
-    """Where a raw value comes from, and what its encoded column is called."""
+class _Named(_Closed):
+    """What the encoded column is called, and whose it is: the user's, the item's, or of the two together."""
 
     name: str
     table: Table
+
+
+class _Source(_Named):
+    """Where a raw value comes from."""
+
     column: str
 
 
@@ -59,6 +64,55 @@ class BagFeature(_Vocabulary):
     kind: Literal["bag"] = "bag"
 
 
+class RankedVocabularyFeature(_Vocabulary):
+    """One value a row, encoded as one id; ids by descending training frequency, so that each model may cut them off.
+
+    A row with a list of values is encoded as the most frequent of those that have an id.
+    """
+
+    kind: Literal["ranked_vocabulary"] = "ranked_vocabulary"
+    kept: dict[str, int] = Field(
+        default_factory=dict, description="model -> the ids below this number are its own; the others are 0 to it"
+    )
+
+
+class BucketFeature(_Source):
+    """A number, encoded as 1 + the number of edges that it reaches; missing is 0."""
+
+    kind: Literal["bucket"] = "bucket"
+    edges: tuple[float, ...] = Field(min_length=1)
+
+    @property
+    def size(self) -> int:
+        """The number of ids, the unknown one included."""
+        return len(self.edges) + 2
+
+
+class CrossFeature(_Named):
+    """Several encoded columns together, hashed to 1..buckets; 0 where every one of them is 0."""
+
+    kind: Literal["cross"] = "cross"
+    columns: tuple[str, ...] = Field(min_length=2)
+    buckets: int = Field(ge=1)
+
+    @property
+    def size(self) -> int:
+        """The number of ids, the unknown one included."""
+        return self.buckets + 1
+
+
+class ScaledFeature(_Source):
+    """A number, or its log(1 + x), scaled to 0..1 between the smallest and largest of the training data; missing is 0.
+
+    ``min`` and ``max`` are those of the number itself: the logarithm keeps the order.
+    """
+
+    kind: Literal["scaled"] = "scaled"
+    min: float
+    max: float
+    log: bool = False
+
+
 class MinMaxFeature(_Source):
     """A number, scaled to 0..1 between the smallest and largest of the training data; missing is the mean."""
 
@@ -68,7 +122,16 @@ class MinMaxFeature(_Source):
     mean: float
 
 
-Feature = Annotated[VocabularyFeature | BagFeature | MinMaxFeature, Field(discriminator="kind")]
+AnyFeature = (
+    VocabularyFeature
+    | BagFeature
+    | MinMaxFeature
+    | RankedVocabularyFeature
+    | BucketFeature
+    | CrossFeature
+    | ScaledFeature
+)
+Feature = Annotated[AnyFeature, Field(discriminator="kind")]
 
 
 class FeatureSpec(_Closed):
@@ -89,16 +152,21 @@ class FeatureSpec(_Closed):
     @property
     def sizes(self) -> dict[str, int]:
         """The number of ids, the unknown one included, of each feature that is encoded as ids."""
-        return {f.name: f.size for f in self.features if not isinstance(f, MinMaxFeature)}
+        return {f.name: f.size for f in self.features if not isinstance(f, MinMaxFeature | ScaledFeature)}
 
-    def feature(self, name: str) -> VocabularyFeature | BagFeature | MinMaxFeature:
+    def sizes_of(self, model: str) -> dict[str, int]:
+        """``sizes`` for the rows of one model: with its own frequency limits, which cut ids off."""
+        kept = {f.name: f.kept for f in self.features if isinstance(f, RankedVocabularyFeature)}
+        return {name: kept.get(name, {}).get(model, size) for name, size in self.sizes.items()}
+
+    def feature(self, name: str) -> AnyFeature:
         """The feature of that name; ``KeyError`` when there is none."""
         for feature in self.features:
             if feature.name == name:
                 return feature
         raise KeyError(name)
 
-    def side_features(self, table: Table) -> tuple[VocabularyFeature | BagFeature | MinMaxFeature, ...]:
+    def side_features(self, table: Table) -> tuple[AnyFeature, ...]:
         """The features of a table's rows beside the id itself, in their order."""
         return tuple(f for f in self.features if f.table == table and getattr(f, "path", None) is None)
 

@@ -1,0 +1,110 @@
+"""Columns that hold a list of values as one text: split, counted, and reduced to the most frequent value.
+
+Values and lists are known by a 64-bit hash, never by a row number, so that nothing here depends on where a row lies.
+Among 20 million distinct values two share their hash with a chance of 1 in 90,000; they would then share a count.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+
+from tandem.features.vocabulary import small
+
+TAB = "\t"
+
+# A task counts its values in memory: with so many tasks, 100 million distinct ones take 200 MB in each.
+_COUNTING_TASKS = 32
+
+
+def split_list(text: Column, separator: str = TAB) -> Column:
+    """The values of a text such as ``"a\tb"``: array<string>, empty for null and the empty text."""
+    return F.when(text != "", F.split(text, separator)).otherwise(F.array().cast("array<string>"))
+
+
+def list_length(text: Column, separator: str = TAB) -> Column:
+    """How many values the text holds, int; 0 for null and the empty text."""
+    separators = F.octet_length(text) - F.octet_length(F.replace(text, F.lit(separator), F.lit("")))
+    length = F.floor(separators / F.lit(len(separator.encode()))) + 1
+    return F.when(text != "", length.cast("int")).otherwise(F.lit(0))
+
+
+def value_hash(column: str, value: Column) -> Column:
+    """What a value of a column is known by in joins: long."""
+    return F.xxhash64(F.lit(column), value)
+
+
+def list_values(rows: DataFrame, columns: Sequence[str], separator: str = TAB) -> DataFrame:
+    """Each value of each list: ``list`` and ``hash`` (of list and value, in their column), ``value``."""
+    exploded = [
+        rows.where(F.col(name) != "").select(
+            value_hash(name, F.col(name)).alias("list"), F.explode(F.split(F.col(name), separator)).alias("value")
+        )
+        for name in columns
+    ]
+    hashed = [
+        values.select("list", value_hash(name, F.col("value")).alias("hash"), "value")
+        for name, values in zip(columns, exploded, strict=True)
+    ]
+    return reduce(DataFrame.unionByName, hashed)
+
+
+def count_values(rows: DataFrame, columns: Sequence[str], *, min_count: int = 1, separator: str = TAB) -> DataFrame:
+    """How often each value occurs in list columns: ``hash`` (see :func:`value_hash`) and ``occurrences``, both long.
+
+    Values of fewer than ``min_count`` occurrences are left out.
+    """
+    hashes = list_values(rows, columns, separator).select("hash")
+    # Most values are rare: to count within each task first, and add up then, would hold every one of them twice.
+    together = hashes.repartition(_counting_tasks(rows.sparkSession), "hash")
+    counts = together.groupBy("hash").agg(F.count("*").alias("occurrences"))
+    return counts.where(F.col("occurrences") >= min_count)
+
+
+def keep_most_frequent(
+    rows: DataFrame, columns: Sequence[str], *, min_count: Mapping[str, int], separator: str = TAB
+) -> DataFrame:
+    """The rows with one value left of each list column, and ``<column>_count``, its occurrences in all ``rows``.
+
+    The value that occurs most often in the column, ties broken by the smaller one; null where the list is empty or
+    no value of it occurs at least ``min_count[column]`` times (1 where nothing is given). Two jobs, that count.
+    """
+    # A value that occurs once wins against no other by its count: only those that recur need to be joined.
+    recurring = count_values(rows, columns, min_count=2, separator=separator).persist()
+    num_recurring = recurring.count()
+    best = _best_of_lists(rows, columns, small(recurring, num_recurring), separator).persist()
+    num_lists = best.count() if num_recurring else 0
+    chosen = rows
+    for name in columns:
+        if num_lists:
+            of_list = small(best, num_lists).select("list", F.col("best").alias(f"_{name}"))
+            chosen = chosen.withColumn("list", value_hash(name, F.col(name))).join(of_list, "list", "left").drop("list")
+        else:
+            chosen = chosen.withColumn(f"_{name}", F.lit(None).cast("struct<order: bigint, value: string>"))
+    values = {name: _choice(name, min_count.get(name, 1), separator) for name in columns}
+    return chosen.withColumns({name: column for pair in values.values() for name, column in pair.items()}).drop(
+        *(f"_{name}" for name in columns)
+    )
+
+
+def _best_of_lists(rows: DataFrame, columns: Sequence[str], recurring: DataFrame, separator: str) -> DataFrame:
+    """``list`` (hash) and ``best`` (count negated, value) of the lists that hold a recurring value."""
+    known = list_values(rows, columns, separator).join(recurring, "hash")
+    order = F.struct((-F.col("occurrences")).alias("order"), F.col("value"))
+    return known.groupBy("list").agg(F.min(order).alias("best"))
+
+
+def _choice(name: str, limit: int, separator: str) -> dict[str, Column]:
+    """The value and its count. Without a recurring value each occurs once: the smallest of them, if that is enough."""
+    best, order = F.col(f"_{name}.value"), F.col(f"_{name}.order")
+    if limit <= 1:
+        value = F.coalesce(best, F.when(F.col(name) != "", F.array_min(F.split(F.col(name), separator))))
+        count = F.when(F.col(name) != "", F.coalesce(-order, F.lit(1)))
+    else:
+        value, count = F.when(-order >= limit, best), F.when(-order >= limit, -order)
+    return {name: value, f"{name}_count": count.cast("long")}
+
+
+def _counting_tasks(spark: SparkSession) -> int:
+    return max(_COUNTING_TASKS, int(spark.conf.get("spark.sql.shuffle.partitions") or 0))
