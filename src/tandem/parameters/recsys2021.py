@@ -1,10 +1,36 @@
 """Parameters of the RecSys Challenge 2021 data."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tandem.parameters.closed import Parameters
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class FrequencyLimits(Parameters):
+    """How often a value must occur in the training rows to have an id of its own; rarer ones are unknown (id 0)."""
+
+    user: Count = 1
+    author: Count = 1
+    tweet: Count = 1
+    hashtags: Count = 1
+    links: Count = 1
+    domains: Count = 1
+    language: Count = 1
+
+
+class CrossParameters(Parameters):
+    """Columns that are hashed together."""
+
+    columns: tuple[str, ...] = Field(min_length=2, description="encoded columns")
+    buckets: Count = Field(description="number of ids, beside 0")
+
+    @property
+    def name(self) -> str:
+        """The name of the crossed column."""
+        return "_x_".join(self.columns)
 
 
 class RecSys2021FeatureParameters(Parameters):
@@ -13,3 +39,21 @@ class RecSys2021FeatureParameters(Parameters):
     label: Literal["any", "reply", "retweet", "quote", "like"] = Field(
         "any", description="which engagement is the label"
     )
+    min_count: FrequencyLimits = Field(FrequencyLimits(), description="of the vocabularies, for every model")
+    two_tower_min_count: FrequencyLimits = Field(
+        FrequencyLimits(), description="further limits of the two-tower rows, where they are higher"
+    )
+    crosses: tuple[CrossParameters, ...] = (CrossParameters(columns=("present_media", "language"), buckets=600),)
+    count_edges: tuple[float, ...] = Field(
+        (1.0, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7), min_length=1, description="of follower and following counts, ascending"
+    )
+    num_files: Count = Field(4, description="of each table of model input")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "RecSys2021FeatureParameters":
+        if list(self.count_edges) != sorted(set(self.count_edges)):
+            raise ValueError("count_edges must ascend")
+        names = [cross.name for cross in self.crosses]
+        if len(set(names)) != len(names):
+            raise ValueError("crosses name the same columns twice")
+        return self

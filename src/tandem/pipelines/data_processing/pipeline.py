@@ -3,9 +3,15 @@
 from kedro.pipeline import Node, Pipeline
 
 from tandem.pipelines.data_processing import nodes
+from tandem.pipelines.data_processing.recsys2021 import create_recsys2021_pipeline
 
 
 def create_pipeline(**_: object) -> Pipeline:
+    """Raw data to the rows and features of every model."""
+    return create_movielens_pipeline() + create_recsys2021_pipeline()
+
+
+def create_movielens_pipeline() -> Pipeline:
     """MovieLens files to the rows, features and candidates of NCF."""
     return Pipeline(
         [

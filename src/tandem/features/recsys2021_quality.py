@@ -1,0 +1,86 @@
+"""What RecSys 2021 rows are like, for the people who rely on what is trained on them."""
+
+import time
+from typing import Any
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+
+from tandem.features.recsys2021_rows import IDS
+from tandem.features.recsys2021_spec import VOCABULARIES
+from tandem.features.vocabulary import UNKNOWN
+
+
+def data_quality(
+    train: DataFrame, test: DataFrame, encoded_test: DataFrame, now: int | None = None
+) -> dict[str, dict[str, Any]]:
+    """An account of the cleaned ``train`` and ``test`` rows.
+
+    For each: ``rows``, ``label_rate`` (None without rows), ``duplicate_rows`` (of a user and tweet that another row has
+    too), ``future_timestamps`` (rows with a time after ``now`` in seconds, by default this moment), ``empty_ids`` (rows
+    without user, tweet or author). For test also ``unknown``: of the rows of ``encoded_test``, the share whose value
+    has no id, by column; an empty list is one of them.
+    """
+    moment = int(time.time()) if now is None else now
+    (unknown,) = encoded_test.agg(
+        *(F.mean((F.col(name) == UNKNOWN).cast("int")).alias(name) for name in VOCABULARIES)
+    ).collect()
+    found = train.select(*_kept("train")).unionByName(test.select(*_kept("test")))
+    pairs = found.groupBy("part", "pair").agg(
+        F.count("*").alias("rows"),
+        F.sum("label").alias("positives"),
+        F.count_if(F.col("latest_timestamp") > moment).alias("future_timestamps"),
+        F.sum("without_id").alias("empty_ids"),
+    )
+    totals = pairs.groupBy("part").agg(
+        F.sum("rows").alias("rows"),
+        F.sum("positives").alias("positives"),
+        (F.sum("rows") - F.count("*")).alias("duplicate_rows"),
+        F.sum("future_timestamps").alias("future_timestamps"),
+        F.sum("empty_ids").alias("empty_ids"),
+    )
+    parts = {row["part"]: _account(row.asDict()) for row in totals.collect()}
+    empty = _account({"rows": 0, "positives": 0, "duplicate_rows": 0, "future_timestamps": 0, "empty_ids": 0})
+    return {
+        "train": parts.get("train", empty),
+        "test": {**parts.get("test", empty), "unknown": unknown.asDict()},
+    }
+
+
+def summary(quality: dict[str, Any]) -> str:
+    """One line of it."""
+    train, test = quality["train"], quality["test"]
+    unknown = ", ".join(f"{name} {share:.0%}" for name, share in test["unknown"].items() if share)
+    texts = [f"{train['rows']:,} training rows and {test['rows']:,} test rows"]
+    if train["label_rate"] is not None:
+        texts.append(f"{train['label_rate']:.1%} of training positive")
+    if unknown:
+        texts.append(f"unknown in test: {unknown}")
+    for name, what in (
+        ("duplicate_rows", "of a pair seen before"),
+        ("future_timestamps", "with a time in the future"),
+        ("empty_ids", "without an id"),
+    ):
+        if number := train[name] + test[name]:
+            texts.append(f"{number:,} rows {what}")
+    return "; ".join(texts)
+
+
+def _kept(part: str) -> list[Column]:
+    without = [F.col(name) == "" for name in IDS]
+    return [
+        F.lit(part).alias("part"),
+        F.xxhash64("user_id", "tweet_id").alias("pair"),
+        F.col("label"),
+        F.col("latest_timestamp"),
+        (without[0] | without[1] | without[2]).cast("int").alias("without_id"),
+    ]
+
+
+def _account(row: dict[str, Any]) -> dict[str, Any]:
+    rows, positives = row["rows"], row["positives"]
+    return {
+        "rows": rows,
+        "label_rate": positives / rows if rows else None,
+        **{name: row[name] for name in ("duplicate_rows", "future_timestamps", "empty_ids")},
+    }

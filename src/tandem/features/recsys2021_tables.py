@@ -1,0 +1,108 @@
+"""Applying the feature spec of RecSys 2021: model input rows, feature tables, and rows for any (user, tweet) pairs."""
+
+from collections.abc import Mapping, Sequence
+
+from pyspark.sql import Column, DataFrame, Window, WindowSpec
+from pyspark.sql import functions as F  # noqa: N812
+
+from tandem.features.recsys2021_rows import LISTS
+from tandem.features.recsys2021_spec import TWO_TOWER, VOCABULARIES
+from tandem.features.spec import CrossFeature, FeatureSpec, RankedVocabularyFeature, Table
+from tandem.features.vocabularies import encode_ids, encode_lists
+from tandem.features.vocabulary import UNKNOWN, encode, missing
+
+KEYS = ("user_id", "tweet_id", "author_id", "tweet_timestamp")
+"""Columns of model input rows that no model reads."""
+
+
+def encode_rows(
+    cleaned: DataFrame, spec: FeatureSpec, vocabularies: Mapping[str, DataFrame], *, lists: bool
+) -> DataFrame:
+    """Model input rows of cleaned rows: ``KEYS``, ``label`` and every feature of the spec; no value is null.
+
+    Args:
+        cleaned: of :func:`tandem.features.recsys2021_rows.clean_rows`.
+        spec: fitted on the training rows.
+        vocabularies: name -> a frame with ``value`` and ``id``.
+        lists: whether list columns hold whole lists (any rows) or one value each (training rows).
+    """
+    sizes = spec.sizes
+    rows = cleaned.withColumns({name: F.col(column) for name, (_, column) in VOCABULARIES.items()})
+    single = {name: vocabularies[name] for name in VOCABULARIES if not (lists and name in LISTS)}
+    if lists:
+        rows = encode_lists(rows, {name: vocabularies[name] for name in LISTS}, sizes)
+    rows = encode_ids(rows, single, sizes)
+    plain = [f for f in spec.features if not isinstance(f, CrossFeature | RankedVocabularyFeature)]
+    encoded = rows.select(*KEYS, "label", *VOCABULARIES, *(encode(f) for f in plain))
+    return _with_crosses(encoded, spec).select(*KEYS, "label", *(f.name for f in spec.features))
+
+
+def two_tower_rows(rows: DataFrame, spec: FeatureSpec) -> DataFrame:
+    """Model input rows with the two-tower's own frequency limits applied, and without crosses."""
+    sizes = spec.sizes_of(TWO_TOWER)
+    names = [f.name for f in spec.features if not isinstance(f, CrossFeature)]
+    return rows.select(
+        *KEYS, "label", *(_cut_off(name, sizes[name]) if name in VOCABULARIES else F.col(name) for name in names)
+    )
+
+
+def user_features(rows: DataFrame, spec: FeatureSpec) -> DataFrame:
+    """One row per user of model input rows: ``user_id`` and every feature of the user; the newest row wins."""
+    return _newest(rows, "user_id", _names(spec, "user")).select("user_id", *_names(spec, "user"))
+
+
+def item_features(train: DataFrame, test: DataFrame, spec: FeatureSpec) -> DataFrame:
+    """One row per tweet of model input rows: ids, every feature of the tweet and its author, and ``popularity``.
+
+    ``popularity`` (long) is the number of positives among the rows ``train``; otherwise the newest row wins.
+    """
+    counted = train.withColumn("positive", F.col("label").cast("long"))
+    rows = counted.unionByName(test.withColumn("positive", F.lit(0).cast("long")))
+    columns = ["author_id", *_names(spec, "item")]
+    popularity = F.sum("positive").over(_of_key("tweet_id"))
+    newest = _newest(rows.withColumn("popularity", popularity), "tweet_id", columns)
+    return newest.select("tweet_id", *columns, "popularity")
+
+
+def pair_rows(pairs: DataFrame, users: DataFrame, items: DataFrame, spec: FeatureSpec) -> DataFrame:
+    """Model input rows of any (user, tweet) pairs, from the two feature tables.
+
+    ``pairs`` has ``user_id``, ``tweet_id`` and whatever else shall stay. Columns that belong to the pair itself are
+    computed where they are crosses and unknown (0) otherwise, as ``follows`` is. A user or tweet that its table does
+    not hold has every feature missing, and id 0; no pair is lost.
+    """
+    users = users.select("user_id", *_names(spec, "user"))
+    items = items.select("tweet_id", "author_id", *_names(spec, "item"))
+    joined = pairs.join(users, "user_id", "left").join(items, "tweet_id", "left")
+    known = {f.name: f for f in spec.features if not isinstance(f, CrossFeature)}
+    filled = {
+        name: missing(f) if f.table == "pair" else F.coalesce(F.col(name), missing(f)) for name, f in known.items()
+    }
+    rows = joined.withColumns({**filled, "author_id": F.coalesce("author_id", F.lit(""))})
+    others = [name for name in pairs.columns if name not in ("user_id", "tweet_id")]
+    return _with_crosses(rows, spec).select(
+        "user_id", "tweet_id", "author_id", *(f.name for f in spec.features), *others
+    )
+
+
+def _names(spec: FeatureSpec, table: Table) -> list[str]:
+    return [feature.name for feature in spec.features if feature.table == table]
+
+
+def _with_crosses(rows: DataFrame, spec: FeatureSpec) -> DataFrame:
+    return rows.withColumns({f.name: encode(f) for f in spec.features if isinstance(f, CrossFeature)})
+
+
+def _cut_off(name: str, size: int) -> Column:
+    return F.when(F.col(name) < size, F.col(name)).otherwise(F.lit(UNKNOWN)).cast("int").alias(name)
+
+
+def _newest(rows: DataFrame, key: str, columns: Sequence[str]) -> DataFrame:
+    """Each key's latest row; of several at one time the one with the smallest values, column by column."""
+    latest = _of_key(key).orderBy(F.col("tweet_timestamp").desc(), *columns)
+    return rows.withColumn("place", F.row_number().over(latest)).where("place = 1")
+
+
+def _of_key(key: str) -> WindowSpec:
+    """Sorting by numbers is faster than by texts: the hash goes first."""
+    return Window.partitionBy(F.xxhash64(key), key)
