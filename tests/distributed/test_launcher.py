@@ -257,7 +257,7 @@ def test_several_ranks_without_horovod_are_an_error(
 ) -> None:
     hide_horovod(monkeypatch)
     with pytest.raises(
-        UserError, match="num_ranks: 2 needs Horovod, and Horovod is not installed; build it: make setup"
+        UserError, match="num_ranks: 2 needs Horovod and mpirun, but Horovod is not installed; mend it: make setup"
     ):
         run({}, num_ranks=2)
 
@@ -275,8 +275,9 @@ def test_a_missing_mpirun_is_named(
 ) -> None:
     monkeypatch.setattr(mpirun.sys, "executable", str(tmp_path / "bin/python"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UserError, match=r"mpirun: none beside .* make setup"):
+    with pytest.raises(UserError, match=r"there is no mpirun beside .* mend it: make setup"):
         run({}, num_ranks=2)
+    assert mpirun.mpirun_missing() is not None
 
 
 def test_the_command_of_two_ranks(tmp_path: Path) -> None:

@@ -85,20 +85,20 @@ def launch(
 
 
 def make_plan(topology: Topology, parameters: DistributedParameters, framework: Framework) -> BindingPlan:
-    """The binding plan of this host; without Horovod one rank, unless more are asked for.
+    """The binding plan of this host; without Horovod or mpirun one rank, unless more are asked for.
 
     Raises:
-        UserError: more than one rank is asked for and Horovod cannot be used.
+        UserError: more than one rank is asked for, and Horovod or mpirun cannot be used.
     """
     num_ranks = parameters.num_ranks
-    reason = None if num_ranks == 1 else horovod_missing(framework)
+    reason = None if num_ranks == 1 else horovod_missing(framework) or mpirun.mpirun_missing()
     if reason is not None and num_ranks != "auto":
         raise UserError(
-            f"distributed.num_ranks: {num_ranks} needs Horovod, and {reason}; build it: make setup "
+            f"distributed.num_ranks: {num_ranks} needs Horovod and mpirun, but {reason}; mend it: make setup "
             "(or train in one process: num_ranks: 1)"
         )
     if reason is not None:
-        _log.warning("%s: training in one process (make setup builds it)", reason)
+        _log.warning("%s: training in one process (make setup mends it)", reason)
         num_ranks = 1
     return plan(topology, num_ranks, parameters.cores_per_rank, bind=parameters.bind)
 

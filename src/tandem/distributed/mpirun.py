@@ -39,11 +39,21 @@ _CYCLE_TIME_MS = "0.3"
 
 def find_mpirun() -> Path:
     """The mpirun beside this Python (the wheel of the environment that Horovod was built in), or else on PATH."""
+    found = _mpirun()
+    if found is None:
+        raise UserError(f"{mpirun_missing()}; install it: make setup")
+    return found
+
+
+def mpirun_missing() -> str | None:
+    """Why there is no mpirun; None when there is one."""
+    return None if _mpirun() else f"there is no mpirun beside {sys.executable} and none on PATH"
+
+
+def _mpirun() -> Path | None:
     beside = Path(sys.executable).parent / "mpirun"
     found = beside if beside.is_file() else shutil.which("mpirun")
-    if found is None:
-        raise UserError(f"mpirun: none beside {sys.executable} and none on PATH; install it: make setup")
-    return Path(found)
+    return Path(found) if found else None
 
 
 def rankfile(plan: BindingPlan) -> str:
