@@ -3,9 +3,18 @@
 from kedro.pipeline import Node, Pipeline
 
 from tandem.pipelines.inference import nodes
+from tandem.pipelines.inference.recommendations import create_recommendations_pipeline
+from tandem.pipelines.inference.two_tower import create_two_tower_pipeline
+from tandem.pipelines.inference.wnd import create_wnd_pipeline
 
 
 def create_pipeline(**_: object) -> Pipeline:
+    """Predictions, lists and reports of every model."""
+    parts = (create_ncf_pipeline, create_wnd_pipeline, create_two_tower_pipeline, create_recommendations_pipeline)
+    return sum((part() for part in parts), start=Pipeline([]))
+
+
+def create_ncf_pipeline() -> Pipeline:
     """The trained NCF's predictions, lists and report."""
     return Pipeline(
         [
