@@ -14,7 +14,8 @@ from pyspark.sql import SparkSession
 
 from tandem.errors import UserError
 
-# What the Java side prints before any logging configuration of ours is read.
+# What the Java side prints before any logging configuration of ours is read, and TensorFlow in a Python process of
+# Spark's whatever its level of logging.
 BANNERS = (
     b"WARNING: Using incubator modules",
     b"Using Spark's default log4j profile",
@@ -24,6 +25,10 @@ BANNERS = (
     b"Unable to load native-hadoop library",
     b"resolves to a loopback address",
     b"Set SPARK_LOCAL_IP if you need",
+    b"All log messages before absl::InitializeLog()",
+    b"oneDNN custom operations are on",
+    b"This TensorFlow binary is optimized to use available CPU instructions",
+    b"To enable the following instructions",
 )
 
 # Set when Java is stopped in the middle of its work: what it says of that is of no use to anybody.
