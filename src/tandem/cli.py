@@ -30,6 +30,8 @@ from yaml import YAMLError
 import tandem.pipelines
 from tandem import __version__
 from tandem.errors import UserError, did_you_mean
+from tandem.hooks import JAVA_OPTIONS, submit_arguments
+from tandem.settings import CONFIG_LOADER_ARGS, CONFIG_LOADER_CLASS
 from tandem.sources.staging import CANNOT_WRITE
 
 INTERRUPTED = 130
@@ -257,6 +259,46 @@ def movielens(out: Path, users: int, items: int, ratings: int, seed: int) -> Non
 
         write_synthetic_movielens(out, users=users, items=items, ratings=ratings, seed=seed)
         click.echo(f"{ratings:,} ratings of {users:,} users and {items:,} items in {out}")
+
+
+@generate.command()
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to write.")
+@click.option("--rows", default=100_000, show_default=True, type=click.IntRange(min=100), help="Train and test rows.")
+@click.option("--kind", default="planted", show_default=True, type=click.Choice(["planted", "noise", "unique"]))
+@click.option("--seed", default=42, show_default=True)
+@click.option("--raw", is_flag=True, help="Write the published raw form, \\x01 between the columns, not Parquet.")
+def recsys2021(out: Path, rows: int, kind: Literal["planted", "noise", "unique"], seed: int, raw: bool) -> None:
+    """The RecSys Challenge 2021, train/ and test/; run on it with --params recsys2021=files,recsys2021_path=DIR.
+
+    planted: labels drawn from a known function of user, author and tweet; noise: coin flips instead; unique: every id,
+    link and tag its own. What a perfect model reaches is in planted.json.
+    """
+    with one_line_errors(), interruptible():
+        from tandem.sources.synthetic_recsys2021 import check_request, write_synthetic_recsys2021
+
+        check_request(out, rows, kind)  # what cannot be is said before seconds go into Spark's start
+        session = _start_spark()
+        made = write_synthetic_recsys2021(session, out, rows=rows, kind=kind, seed=seed, raw=raw)
+        click.echo(
+            f"{made.train_rows:,} training and {made.test_rows:,} test rows ({kind}) in {out}: "
+            f"{made.base_rate:.1%} with an engagement, best reachable AUC {made.best_auc:.4f}"
+        )
+
+
+def _start_spark() -> Any:
+    """A session with the settings of the project's conf/base, or of none: with those that keep it quiet."""
+    from tandem.datasets.spark_archive import java_options
+    from tandem.datasets.spark_session import spark_session
+
+    quiet_logging()
+    configuration: dict[str, Any] = {"spark.ui.enabled": False, "spark.log.level": "FATAL"}
+    if is_kedro_project(Path.cwd()):
+        arguments: dict[str, Any] = {**CONFIG_LOADER_ARGS}
+        configuration |= CONFIG_LOADER_CLASS("conf", **arguments)["spark"]
+    options = f"{configuration.pop(JAVA_OPTIONS, '')} {java_options()}".strip()
+    configuration |= {JAVA_OPTIONS: options} if options else {}
+    os.environ["PYSPARK_SUBMIT_ARGS"] = submit_arguments(configuration)
+    return spark_session()
 
 
 @cli.group()

@@ -46,7 +46,7 @@ def write_synthetic_recsys2021(
     Raises:
         UserError: an impossible size, ``out`` holds files that were not generated here, or cannot be written.
     """
-    _check(out, rows, kind)
+    check_request(out, rows, kind)
     # A file for each core of a small machine, and files of a bounded size on a large one: only rows decide.
     partitions = max(min(4, rows // 5_000), -(-rows // _ROWS_PER_FILE[kind]), 1)
     source: Planted | Unique
@@ -63,7 +63,12 @@ def write_synthetic_recsys2021(
     return manifest
 
 
-def _check(out: Path, rows: int, kind: Kind) -> None:
+def check_request(out: Path, rows: int, kind: Kind) -> None:
+    """What :func:`write_synthetic_recsys2021` would refuse, without Spark.
+
+    Raises:
+        UserError: an impossible size or kind, or ``out`` holds files that were not generated here.
+    """
     if kind not in get_args(Kind):
         raise UserError(f"generated RecSys 2021: {kind} is not known; choose one of {', '.join(get_args(Kind))}")
     if rows < FEWEST_ROWS:

@@ -17,12 +17,12 @@ from tandem.sources.recsys2021_format import NAMES
 from tandem.sources.synthetic_recsys2021_draws import logit
 from tandem.sources.synthetic_recsys2021_world import DIMENSIONS, Sizes, World
 
-INTERCEPT = -0.62
-USER_EFFECT = 0.75
-AUTHOR_EFFECT = 0.6
+INTERCEPT = -1.0
+USER_EFFECT = 0.9
+AUTHOR_EFFECT = 0.75
 TAG_EFFECT = 0.6
-TASTE = 0.9
-SIDE = 1.0
+TASTE = 0.55
+SIDE = 0.8
 
 # Shares of the tweets, and what each adds to the logit.
 MEDIA = (
@@ -43,7 +43,7 @@ ENGAGEMENT_SHARES = (("like", 0.8), ("retweet", 0.12), ("reply", 0.05), ("retwee
 
 
 # The rate of engagements that the planted function has, for the coin flips of noise.
-NOISE_RATE = 0.4
+NOISE_RATE = 0.41
 
 
 class Planted:
@@ -118,7 +118,7 @@ class Planted:
         products = []
         for place in range(DIMENSIONS):
             taste = 0.6 * first[place] + 0.8 * draws.bell(f"taste {place}", user)
-            tweet = 0.8 * written[place] + 0.4 * draws.bell(f"style {place}", author)
+            tweet = 0.8 * written[place] + 0.3 * draws.bell(f"style {place}", author)
             tweet += F.when(F.col("tags") > 0, 0.4 * tagged[place]).otherwise(0.0)
             products.append(taste * tweet)
         return reduce(add, products) / math.sqrt(DIMENSIONS)

@@ -25,8 +25,8 @@ _USER_OFFSET_SHARE = 0.02
 _TWEET_OFFSET = 8.0
 _AUTHOR_OFFSET = 8.0
 _TAG_OFFSET = 3.0
-# Of the tweets that a user meets: 0.6 to 0.8 are of the first topic, then 0.2 of the second, the rest of any.
-_FIRST_TOPIC, _SECOND_TOPIC = (0.6, 0.2), 0.2
+# Of the tweets that a user meets: 0.65 to 0.85 are of the first topic, then 0.15 of the second, the rest of any.
+_FIRST_TOPIC, _SECOND_TOPIC = (0.65, 0.2), 0.15
 # Of an author's tweets, a topic's tags and links: how many are of its own topic.
 _FAITHFUL = 0.9
 
