@@ -51,8 +51,9 @@ from tandem.errors import UserError
 from tandem.models.keras_features import RowEmbedding
 from tandem.training.checkpoints import Checkpoint, load_checkpoint, remove_checkpoint, save_checkpoint
 from tandem.training.history import Record
+from tandem.training.keras_state import average_untrained, seed_layers
 from tandem.training.keras_task import LOWER_IS_BETTER, KerasTask, LoopParameters, TrainingState
-from tandem.training.rowwise import RankOptimizer
+from tandem.training.rank_optimizer import RankOptimizer
 from tandem.training.schedules import learning_rate
 
 __all__ = ["KerasTask", "KerasTrainer", "LoopParameters", "keras_threads"]
@@ -80,7 +81,6 @@ class KerasTrainer:
         self.plan = self._plan_steps()
         self.weights = [weight.value for weight in task.model.weights]
         trained = [weight.value for weight in task.model.trainable_weights]
-        self.trained_places = [index for index, one in enumerate(self.weights) if any(one is w for w in trained)]
         for weight in self.weights:
             communicator.broadcast_(weight)
         self.optimizer = self._optimizer(trained)
@@ -98,7 +98,7 @@ class KerasTrainer:
         while self.state.epoch < self.parameters.epochs and not self._should_stop():
             record = self._train_epoch(self.state.epoch)
             self.optimizer.settle()
-            self._average_moving()
+            average_untrained(self.task.model, self.communicator)
             self.state.epoch += 1
             record |= self._validated()
             self.state.history.append(record)
@@ -127,6 +127,7 @@ class KerasTrainer:
             trained,
             self.parameters.optimizer,
             self.communicator,
+            steps=self.parameters.epochs * self.plan.steps,
             min_rows=self.parameters.rowwise_min_rows,
             settling=[table.table.value for table in tables],
             lazy=[layer.embeddings.value for layer in layers if isinstance(layer, keras.layers.Embedding)],
@@ -171,7 +172,7 @@ class KerasTrainer:
 
     def _train_epoch(self, epoch: int) -> Record:
         rank, rows = self.communicator.rank, self.task.rows
-        self._seed_layers(epoch)
+        seed_layers(self.task.model, [self.seed, epoch, rank, 2])
         draws = np.random.default_rng([self.seed, epoch, rank, 1])
         forgotten = [rows.int_names.index(name) for name in self.task.forgotten]
         started = last_event = time.perf_counter()
@@ -201,14 +202,6 @@ class KerasTrainer:
             "samples_per_second": done / seconds,
         }
 
-    def _seed_layers(self, epoch: int) -> None:
-        """The states of the model's random layers, for this epoch and rank."""
-        weights = {id(weight) for weight in self.task.model.weights}
-        states = [one for one in self.task.model.variables if id(one) not in weights and tuple(one.shape) == (2,)]
-        for index, state in enumerate(states):
-            draws = np.random.default_rng([self.seed, epoch, self.communicator.rank, 2, index])
-            state.assign(draws.integers(0, 1 << 31, 2, dtype=np.uint32))
-
     def _emit_progress(self, epoch: int, step: int, loss: float, speed: float) -> None:
         self.emit(
             {
@@ -221,15 +214,6 @@ class KerasTrainer:
                 "samples_per_second": speed,
             }
         )
-
-    def _average_moving(self) -> None:
-        """Weights that are not trained: the mean over the ranks."""
-        if self.communicator.size == 1:
-            return
-        for place, weight in enumerate(self.weights):
-            if place not in self.trained_places and weight.dtype.is_floating:
-                total = self.communicator.allreduce_sum_(tf.convert_to_tensor(weight))
-                weight.assign(total / self.communicator.size)
 
     def _validated(self) -> Record:
         """The metrics of this epoch, and the best weights where they are the best so far."""

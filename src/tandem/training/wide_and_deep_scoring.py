@@ -15,7 +15,6 @@ from tandem.batches.columns import ColumnRows
 from tandem.models import keras_features  # noqa: F401 -- registers the layers
 from tandem.parameters import WideAndDeepParameters
 from tandem.training.builders import module_of
-from tandem.training.keras_loop import keras_threads
 from tandem.training.keras_validation import Predictor
 
 MODEL_FILE, CONFIG_FILE = "model.keras", "config.json"
@@ -50,7 +49,6 @@ class WideAndDeepScorer:
 @lru_cache(maxsize=1)
 def _scorer(folder: Path, modified: int) -> WideAndDeepScorer:
     """The model of a folder, kept by the process as long as its file does not change."""
-    keras_threads()
     return WideAndDeepScorer(folder)
 
 

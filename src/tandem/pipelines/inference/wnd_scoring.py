@@ -10,7 +10,12 @@ from pyspark.sql import functions as F  # noqa: N812
 
 # Spark keeps one pool of Python processes for each set of variables. These processes import TensorFlow and keep its
 # threads to one each: there is one of them per core already.
-POOL = {"TANDEM_FRAMEWORK": "tensorflow", "TF_NUM_INTRAOP_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+POOL = {
+    "TANDEM_FRAMEWORK": "tensorflow",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+}
 
 
 def with_predictions(rows: DataFrame, model: Path) -> DataFrame:
