@@ -118,8 +118,11 @@ def weights(trainer: TwoTowerTrainer) -> list[np.ndarray]:
 
 
 @pytest.mark.slow
-def test_resume_ends_with_the_weights_of_an_uninterrupted_run(tmp_path):
-    whole = train(write_job(tmp_path / "whole"))
+def test_resume_ends_with_the_weights_of_an_uninterrupted_run_and_no_test_row_is_ever_read(tmp_path):
+    """The reference fitted its ids on training and test rows together."""
+    job = write_job(tmp_path / "whole")
+    job.test.unlink()
+    whole = train(job)
     train(write_job(tmp_path / "cut"), stop_after=1)
     resumed = train(write_job(tmp_path / "cut", resume=True))
     assert all(np.array_equal(*pair) for pair in zip(weights(whole), weights(resumed), strict=True))

@@ -87,3 +87,12 @@ def test_the_seed_draws_the_users(files):
     drawn = [make_scene(files, item_ids, 5, seed).ids.to_pylist() for seed in (0, 0, 1)]
     assert drawn[0] == drawn[1] != drawn[2]
     assert len(drawn[0]) == 5
+
+
+def test_without_a_positive_test_row_nothing_is_defined_and_nothing_fails(files, tmp_path):
+    pq.write_table(pa.table({"user_id": ["u000"], "tweet_id": ["t000"], "label": [0]}), tmp_path / "test.parquet")
+    nothing = RetrievalFiles(**(vars(files) | {"test": tmp_path / "test.parquet"}))
+    found = evaluate_retrieval(nothing, index_of(files), PARAMETERS, seed=1)
+    assert found["facts"]["evaluated_users"] == 0
+    assert found["facts"]["index_recall@100"] is None
+    assert {value for name in ("model", "popularity", "random") for value in found[name].values()} == {None}

@@ -70,6 +70,8 @@ def report_two_tower(
     }
     report = build_report(model, simple, ranking, facts)
     logger.info("Two-tower on %s test rows\n%s", f"{len(rows['label']):,}", table(report, "two-tower"))
+    if facts["test_positives"] in (0, facts["test_rows"]):
+        logger.warning("All test labels are equal: AUC, average precision and RCE are undefined, and left empty")
     logger.info("%s", verdict(report, "two-tower"))
     return (
         dict(report),
