@@ -175,13 +175,14 @@ class NormReluDropout(keras.layers.Layer):  # type: ignore[misc]
 
     With several ranks the statistics of a training batch are those of the rank's own part, or, where a training sets
     ``sum_over_ranks`` (tensor, name -> sum over the ranks), those of the global batch. Moving averages are kept per
-    rank, and averaged over the ranks by the training before they are used.
+    rank, and averaged over the ranks by the training before they are used. They begin as plain means of the batches so
+    far: from zero and one they would be wrong for hundreds of steps, and with them every probability.
     """
 
     def __init__(
         self,
         dropout: float = 0.0,
-        momentum: float = 0.99,
+        momentum: float = 0.95,
         epsilon: float = 1e-3,
         seed: int | None = None,
         **options: Any,
@@ -205,6 +206,9 @@ class NormReluDropout(keras.layers.Layer):  # type: ignore[misc]
         self.beta = weight("beta", "zeros", trainable=True)
         self.moving_mean = weight("moving_mean", "zeros", trainable=False)
         self.moving_variance = weight("moving_variance", "ones", trainable=False)
+        self.steps = self.add_weight(
+            shape=(), dtype="float32", initializer="zeros", name="steps", trainable=False, autocast=False
+        )
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """The layer's output, same shape and type as the inputs."""
@@ -237,8 +241,10 @@ class NormReluDropout(keras.layers.Layer):  # type: ignore[misc]
         return inputs * tf.cast(slope, inputs.dtype) + tf.cast(offset - mean * slope, inputs.dtype)
 
     def _move(self, mean: Any, variance: Any) -> None:
+        steps = self.steps.value.assign_add(1.0)
+        share = tf.maximum(1.0 - self.momentum, 1.0 / steps)
         for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            moving.value.assign_sub((moving.value - tf.stop_gradient(value)) * (1.0 - self.momentum))
+            moving.value.assign_sub((moving.value - tf.stop_gradient(value)) * share)
 
     def _relu_dropped(self, inputs: Any, threshold: int) -> Any:
         count, seed = tf.size(inputs), tf.cast(self.seeds.next(), tf.int32)
