@@ -60,6 +60,9 @@ def test_vectors_that_know_the_groups_find_everything_and_random_ones_a_hundredt
     assert found["facts"]["evaluated_cold_users"] == 1
     assert found["model"]["recall@10"] == pytest.approx(known, abs=0.02)
     assert found["model"]["ndcg@10"] == pytest.approx(known, abs=0.02)
+    assert found["model"]["recall@100"] == pytest.approx((USERS - 1 + 0.3) / USERS), (
+        "3 of the new user's 10 are popular"
+    )
     assert found["random"]["recall@100"] == pytest.approx(0.25, abs=0.06)
     assert found["popularity"]["recall@10"] < 0.1
     assert found["facts"]["index_recall@100"] == 1.0
