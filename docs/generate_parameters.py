@@ -18,6 +18,7 @@ from tandem.parameters import (
     NCFParameters,
     SyntheticMovieLens,
     TwoTowerParameters,
+    WideAndDeepParameters,
 )
 
 HERE = Path(__file__).resolve().parent
@@ -44,6 +45,11 @@ RULES = (
     "`early_stopping` needs a `validation_fraction` above 0, and `refit` needs `early_stopping`."
 )
 
+WND_RULES = (
+    "Together: `early_stopping` needs a `validation_fraction` above 0, and `builder_options` need a `builder`. Columns "
+    "are those of `data/05_model_input/wnd`."
+)
+
 TWO_TOWER_RULES = (
     "Together: `early_stopping` needs a `validation_fraction` above 0, `builder_options` need a `builder`, and "
     "published lists are no longer than `candidates`."
@@ -53,6 +59,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("synthetic_movielens", SyntheticMovieLens, "In `globals.yml`, as the catalog alone reads it: no `--params`."),
     ("movielens_cleaning", MovieLensParameters, ""),
     ("ncf", NCFParameters, RULES),
+    ("wnd", WideAndDeepParameters, WND_RULES),
     ("two_tower", TwoTowerParameters, TWO_TOWER_RULES),
     ("distributed", DistributedParameters, ""),
 )

@@ -67,8 +67,10 @@ class WideAndDeepModelParameters(Parameters):
 class WideAndDeepEarlyStopping(Parameters):
     """Stop when the metric, on rows held out of the training rows, has not improved for ``patience`` epochs."""
 
-    metric: Literal["auc", "average_precision", "log_loss"] = "auc"
-    patience: int = Field(3, ge=1)
+    metric: Literal["auc", "average_precision", "log_loss"] = Field(
+        "auc", description="which the best epoch is chosen by, and its weights restored"
+    )
+    patience: int = Field(3, ge=1, description="epochs without a better value before the end")
 
 
 class WideAndDeepBaselineParameters(Parameters):
@@ -86,7 +88,7 @@ class WideAndDeepParameters(Parameters):
     """Wide & Deep: model, training and baselines."""
 
     # Model.
-    model: WideAndDeepModelParameters = WideAndDeepModelParameters()
+    model: WideAndDeepModelParameters = Field(WideAndDeepModelParameters(), description="columns and sizes")
     builder: str | None = Field(
         None,
         description="a model of your own: dotted path of a function that builds it (docs/custom_models.md)",
@@ -96,9 +98,11 @@ class WideAndDeepParameters(Parameters):
     # Training.
     epochs: int = Field(10, ge=1, description="at most, where early stopping is on")
     batch_size: int = Field(3_200, ge=1, description="rows of one step on all ranks together")
-    optimizer: Literal["adam", "adagrad"] = "adam"
+    optimizer: Literal["adam", "adagrad"] = Field("adam", description="of all weights, the linear part's too")
     learning_rate: float = Field(1e-4, gt=0.0, description="at its highest")
-    learning_rate_schedule: Literal["constant", "linear", "cosine", "step"] = "constant"
+    learning_rate_schedule: Literal["constant", "linear", "cosine", "step"] = Field(
+        "constant", description="after the warm-up; linear and cosine end at zero with the last epoch"
+    )
     learning_rate_step_factor: float = Field(0.1, gt=0.0, le=1.0, description="per epoch, for the step schedule")
     warmup_epochs: float = Field(0.0, ge=0.0, description="linear from zero; fractions count")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="of the dense layers; weights stay fp32")
