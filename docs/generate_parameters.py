@@ -16,6 +16,7 @@ from tandem.parameters import (
     DistributedParameters,
     MovieLensParameters,
     NCFParameters,
+    RecSys2021FeatureParameters,
     SyntheticMovieLens,
     TwoTowerParameters,
     WideAndDeepParameters,
@@ -45,6 +46,11 @@ RULES = (
     "`early_stopping` needs a `validation_fraction` above 0, and `refit` needs `early_stopping`."
 )
 
+FEATURE_RULES = (
+    "See [features](features.md). Together: `count_edges` ascend, and no two `crosses` name the same columns. A cross "
+    "is a list of `columns` (encoded ones, at least two) and its number of `buckets`."
+)
+
 WND_RULES = (
     "Together: `early_stopping` needs a `validation_fraction` above 0, and `builder_options` need a `builder`. Columns "
     "are those of `data/05_model_input/wnd`."
@@ -59,6 +65,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("synthetic_movielens", SyntheticMovieLens, "In `globals.yml`, as the catalog alone reads it: no `--params`."),
     ("movielens_cleaning", MovieLensParameters, ""),
     ("ncf", NCFParameters, RULES),
+    ("recsys2021_features", RecSys2021FeatureParameters, FEATURE_RULES),
     ("wnd", WideAndDeepParameters, WND_RULES),
     ("two_tower", TwoTowerParameters, TWO_TOWER_RULES),
     ("distributed", DistributedParameters, ""),
