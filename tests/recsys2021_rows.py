@@ -4,12 +4,14 @@ import random
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
 
 from tandem.datasets.vocabularies import SCHEMA as VOCABULARY_SCHEMA
 from tandem.features.recsys2021_rows import clean_rows, with_one_value_per_list
 from tandem.features.recsys2021_spec import VOCABULARIES, fit_spec
-from tandem.features.recsys2021_tables import encode_rows
+from tandem.features.recsys2021_tables import encode_train_and_test
 from tandem.features.spec import FeatureSpec
+from tandem.features.splits import TEST, TRAIN
 from tandem.parameters.recsys2021 import RecSys2021FeatureParameters
 
 SCHEMA = """text_tokens string, hashtags string, tweet_id string, present_media string, present_links string,
@@ -48,6 +50,7 @@ PLAIN: dict[str, Any] = {
 
 def raw_frame(spark: SparkSession, *rows: dict[str, Any]) -> DataFrame:
     """Rows that are ``PLAIN`` but for what is given."""
+    spark.conf.set("spark.sql.constraintPropagation.enabled", "false")  # as in conf/base
     return spark.createDataFrame([[(PLAIN | row).get(name) for name in COLUMNS] for row in rows], SCHEMA)
 
 
@@ -95,9 +98,8 @@ class Prepared:
         self.vocabulary = vocabularies.cache()
         columns = [part.split()[0] for part in VOCABULARY_SCHEMA.split(", ")]
         frames = {name: self.vocabulary.where(f"name = '{name}'").select(*columns) for name in VOCABULARIES}
-        cleaned_test = clean_rows(test, given.label)
-        self.train = encode_rows(self.cleaned, self.spec, frames, lists=False).cache()
-        self.test = encode_rows(cleaned_test, self.spec, frames, lists=True).cache()
+        encoded = encode_train_and_test(self.cleaned, clean_rows(test, given.label), self.spec, frames).cache()
+        self.train, self.test = (encoded.where(F.col("split") == part).drop("split") for part in (TRAIN, TEST))
 
     def ids(self, name: str) -> dict[str, int]:
         """A vocabulary as value -> id."""

@@ -19,15 +19,23 @@ _COUNTING_TASKS = 32
 
 
 def split_list(text: Column, separator: str = TAB) -> Column:
-    """The values of a text such as ``"a\tb"``: array<string>, empty for null and the empty text."""
+    """The values of a text such as ``"a\\tb"``: array<string>, empty for null and the empty text."""
     return F.when(text != "", F.split(text, separator)).otherwise(F.array().cast("array<string>"))
 
 
 def list_length(text: Column, separator: str = TAB) -> Column:
     """How many values the text holds, int; 0 for null and the empty text."""
-    separators = F.octet_length(text) - F.octet_length(F.replace(text, F.lit(separator), F.lit("")))
-    length = F.floor(separators / F.lit(len(separator.encode()))) + 1
-    return F.when(text != "", length.cast("int")).otherwise(F.lit(0))
+    # No branches: Spark then splits once for all that is asked of a list in one query.
+    return F.size(_split(text, separator)) * (F.coalesce(text, F.lit("")) != "").cast("int")
+
+
+def smallest(text: Column, separator: str = TAB) -> Column:
+    """The smallest value of the text; null for null and the empty text."""
+    return F.nullif(F.array_min(_split(text, separator)), F.lit(""))
+
+
+def _split(text: Column, separator: str) -> Column:
+    return F.split(F.coalesce(text, F.lit("")), separator)
 
 
 def value_hash(column: str, value: Column) -> Column:
@@ -73,19 +81,26 @@ def keep_most_frequent(
     # A value that occurs once wins against no other by its count: only those that recur need to be joined.
     recurring = count_values(rows, columns, min_count=2, separator=separator).persist()
     num_recurring = recurring.count()
-    best = _best_of_lists(rows, columns, small(recurring, num_recurring), separator).persist()
-    num_lists = best.count() if num_recurring else 0
-    chosen = rows
-    for name in columns:
-        if num_lists:
-            of_list = small(best, num_lists).select("list", F.col("best").alias(f"_{name}"))
-            chosen = chosen.withColumn("list", value_hash(name, F.col(name))).join(of_list, "list", "left").drop("list")
-        else:
-            chosen = chosen.withColumn(f"_{name}", F.lit(None).cast("struct<order: bigint, value: string>"))
-    values = {name: _choice(name, min_count.get(name, 1), separator) for name in columns}
-    return chosen.withColumns({name: column for pair in values.values() for name, column in pair.items()}).drop(
-        *(f"_{name}" for name in columns)
+    if num_recurring:
+        best = _best_of_lists(rows, columns, small(recurring, num_recurring), separator).persist()
+        joined = _with_best(rows, columns, small(best, best.count()))
+    else:
+        nothing = F.lit(None).cast("struct<order: bigint, value: string>")
+        joined = rows.withColumns({f"_best_{name}": nothing for name in columns})
+    limits = {name: min_count.get(name, 1) for name in columns}
+    chosen = {name: column for name in columns for name, column in _choice(name, limits[name], separator).items()}
+    return joined.select(
+        *(chosen.pop(name).alias(name) if name in columns else F.col(name) for name in rows.columns),
+        *(column.alias(name) for name, column in chosen.items()),
     )
+
+
+def _with_best(rows: DataFrame, columns: Sequence[str], best: DataFrame) -> DataFrame:
+    joined = rows.withColumns({f"_list_{name}": value_hash(name, F.col(name)) for name in columns})
+    for name in columns:
+        of_list = best.select(F.col("list").alias(f"_list_{name}"), F.col("best").alias(f"_best_{name}"))
+        joined = joined.join(of_list, f"_list_{name}", "left")
+    return joined
 
 
 def _best_of_lists(rows: DataFrame, columns: Sequence[str], recurring: DataFrame, separator: str) -> DataFrame:
@@ -97,9 +112,9 @@ def _best_of_lists(rows: DataFrame, columns: Sequence[str], recurring: DataFrame
 
 def _choice(name: str, limit: int, separator: str) -> dict[str, Column]:
     """The value and its count. Without a recurring value each occurs once: the smallest of them, if that is enough."""
-    best, order = F.col(f"_{name}.value"), F.col(f"_{name}.order")
+    best, order = F.col(f"_best_{name}.value"), F.col(f"_best_{name}.order")
     if limit <= 1:
-        value = F.coalesce(best, F.when(F.col(name) != "", F.array_min(F.split(F.col(name), separator))))
+        value = F.coalesce(best, smallest(F.col(name), separator))
         count = F.when(F.col(name) != "", F.coalesce(-order, F.lit(1)))
     else:
         value, count = F.when(-order >= limit, best), F.when(-order >= limit, -order)

@@ -8,6 +8,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from tandem.features.recsys2021_rows import LISTS
 from tandem.features.recsys2021_spec import TWO_TOWER, VOCABULARIES
 from tandem.features.spec import CrossFeature, FeatureSpec, RankedVocabularyFeature, Table
+from tandem.features.splits import TEST, TRAIN
 from tandem.features.vocabularies import encode_ids, encode_lists
 from tandem.features.vocabulary import UNKNOWN, encode, missing
 
@@ -15,26 +16,46 @@ KEYS = ("user_id", "tweet_id", "author_id", "tweet_timestamp")
 """Columns of model input rows that no model reads."""
 
 
-def encode_rows(
-    cleaned: DataFrame, spec: FeatureSpec, vocabularies: Mapping[str, DataFrame], *, lists: bool
-) -> DataFrame:
-    """Model input rows of cleaned rows: ``KEYS``, ``label`` and every feature of the spec; no value is null.
+def encode_rows(cleaned: DataFrame, spec: FeatureSpec, vocabularies: Mapping[str, DataFrame]) -> DataFrame:
+    """Model input rows of cleaned rows with whole lists: ``KEYS``, ``label``, every feature of the spec; no nulls.
 
     Args:
         cleaned: of :func:`tandem.features.recsys2021_rows.clean_rows`.
         spec: fitted on the training rows.
         vocabularies: name -> a frame with ``value`` and ``id``.
-        lists: whether list columns hold whole lists (any rows) or one value each (training rows).
     """
-    sizes = spec.sizes
-    rows = cleaned.withColumns({name: F.col(column) for name, (_, column) in VOCABULARIES.items()})
-    single = {name: vocabularies[name] for name in VOCABULARIES if not (lists and name in LISTS)}
-    if lists:
-        rows = encode_lists(rows, {name: vocabularies[name] for name in LISTS}, sizes)
-    rows = encode_ids(rows, single, sizes)
-    plain = [f for f in spec.features if not isinstance(f, CrossFeature | RankedVocabularyFeature)]
-    encoded = rows.select(*KEYS, "label", *VOCABULARIES, *(encode(f) for f in plain))
-    return _with_crosses(encoded, spec).select(*KEYS, "label", *(f.name for f in spec.features))
+    return _encoded(_with_list_ids(cleaned, spec, vocabularies), spec, vocabularies).drop("split")
+
+
+def encode_train_and_test(
+    train: DataFrame, test: DataFrame, spec: FeatureSpec, vocabularies: Mapping[str, DataFrame]
+) -> DataFrame:
+    """The same for training rows, of which each list is one value, and test rows together, told apart by ``split``."""
+    of_train = train.withColumns({f"_listed_{name}": F.lit(None).cast("int") for name in LISTS})
+    of_test = _with_list_ids(test, spec, vocabularies)
+    rows = of_train.select("*", F.lit(TRAIN).alias("split")).unionByName(
+        of_test.select("*", F.lit(TEST).alias("split")), allowMissingColumns=True
+    )
+    return _encoded(rows, spec, vocabularies)
+
+
+def _with_list_ids(cleaned: DataFrame, spec: FeatureSpec, vocabularies: Mapping[str, DataFrame]) -> DataFrame:
+    """The rows with the ids of their lists as ``_listed_<list>``, and no lists."""
+    encoded = encode_lists(cleaned, {name: vocabularies[name] for name in LISTS}, spec.sizes)
+    ids = {f"_listed_{name}": F.col(name) for name in LISTS}
+    return encoded.withColumns(ids).withColumns({name: F.lit(None).cast("string") for name in LISTS})
+
+
+def _encoded(rows: DataFrame, spec: FeatureSpec, vocabularies: Mapping[str, DataFrame]) -> DataFrame:
+    named = rows.withColumns({name: F.col(column) for name, (_, column) in VOCABULARIES.items() if name != column})
+    with_ids = encode_ids(named, {name: vocabularies[name] for name in VOCABULARIES}, spec.sizes)
+    listed = [F.coalesce(f"_listed_{name}", name).alias(name) for name in LISTS]
+    others = [name for name in VOCABULARIES if name not in LISTS]
+    plain = [encode(f) for f in spec.features if not isinstance(f, CrossFeature | RankedVocabularyFeature)]
+    split = [name for name in ("split",) if name in rows.columns]
+    encoded = with_ids.select(*KEYS, "label", *others, *listed, *plain, *split)
+    crosses = {f.name: encode(f) for f in spec.features if isinstance(f, CrossFeature)}
+    return encoded.select(*KEYS, "label", *(crosses.get(f.name, f.name) for f in spec.features), *split)
 
 
 def two_tower_rows(rows: DataFrame, spec: FeatureSpec) -> DataFrame:

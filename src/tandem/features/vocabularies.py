@@ -15,6 +15,12 @@ from pyspark.sql import functions as F  # noqa: N812
 from tandem.features.lists import TAB, list_values, value_hash
 from tandem.features.vocabulary import BROADCAST_ROWS, UNKNOWN, small
 
+# Of sort keys: counts up to 100 are one character, larger ones 15 digits.
+_SMALL_COUNT = 100
+_LAST_CHARACTER = 126
+_DIGITS = 15
+_TOO_MANY = 10**_DIGITS
+
 # Spark numbers the rows of a partition from its own number shifted by so many bits.
 _PARTITION_BITS = 33
 
@@ -46,18 +52,18 @@ def fit_vocabularies(
 
     The frame is kept until it is unpersisted. Two jobs; what they collect is one row per partition and column.
     """
-    counts = _counts(train, columns).where(F.col("count") >= _limits(min_count or {}))
-    order = (F.col("name"), F.col("count").desc(), F.col("value"))
-    ordered = counts.repartitionByRange(*order).sortWithinPartitions(*order)
-    placed = ordered.withColumn("_place", F.monotonically_increasing_id()).persist()
+    counts = _counts(train, columns).where(F.col("count") >= _limits(columns, min_count or {}))
+    keyed = counts.select(_sort_key().alias("key"), "place", "count")
+    ordered = keyed.repartitionByRange("key").sortWithinPartitions("key")
+    placed = ordered.withColumn("_row", F.monotonically_increasing_id()).persist()
     models = model_min_count or {}
-    parts = _parts(placed, models)
-    shifts = train.sparkSession.createDataFrame(_shifts(parts))
-    numbered = placed.withColumn("part", F.shiftright("_place", _PARTITION_BITS)).join(
-        F.broadcast(shifts), ["part", "name"]
-    )
-    vocabulary = numbered.select("name", "value", (F.col("_place") + F.col("shift")).cast("int").alias("id"), "count")
-    return vocabulary, {name: _facts(parts, name, tuple(models)) for name in columns}
+    parts = _parts(placed, columns, models)
+    shifts = F.broadcast(train.sparkSession.createDataFrame(_shifts(parts)))
+    numbered = placed.withColumn("part", F.shiftright("_row", _PARTITION_BITS)).join(shifts, ["part", "place"])
+    names = F.element_at(F.array(*map(F.lit, columns)), F.col("place") + 1)
+    identifier = (F.col("_row") + F.col("shift")).cast("int")
+    vocabulary = numbered.select(names.alias("name"), _value().alias("value"), identifier.alias("id"), "count")
+    return vocabulary, {name: _facts(parts, place, tuple(models)) for place, name in enumerate(columns)}
 
 
 def encode_ids(rows: DataFrame, vocabularies: Mapping[str, DataFrame], sizes: Mapping[str, int]) -> DataFrame:
@@ -67,12 +73,14 @@ def encode_ids(rows: DataFrame, vocabularies: Mapping[str, DataFrame], sizes: Ma
     joined all at once.
     """
     large = [name for name in vocabularies if sizes[name] > BROADCAST_ROWS]
-    for name, vocabulary in vocabularies.items():
-        if name not in large:
-            ids = F.broadcast(_hashed_ids(name, vocabulary))
-            joined = rows.withColumn("hash", value_hash(name, F.col(name))).join(ids, "hash", "left")
-            rows = joined.withColumn(name, F.coalesce("id", F.lit(UNKNOWN))).drop("hash", "id")
-    return _encode_together(rows, {name: vocabularies[name] for name in large}) if large else rows
+    few = [name for name in vocabularies if name not in large]
+    if large:
+        rows = _encode_together(rows, {name: vocabularies[name] for name in large})
+    joined = rows.withColumns({f"_hash_{name}": value_hash(name, F.col(name)) for name in few})
+    for name in few:
+        joined = joined.join(F.broadcast(_hashed_ids(name, vocabularies[name])), f"_hash_{name}", "left")
+    ids = {name: F.coalesce(f"_id_{name}", F.lit(UNKNOWN)).alias(name) for name in few}
+    return joined.select(*(ids.get(name, F.col(name)) for name in rows.columns))
 
 
 def encode_lists(
@@ -82,30 +90,28 @@ def encode_lists(
 
     One job, that counts the lists with such a value.
     """
-    ids = reduce(DataFrame.unionByName, (_hashed_ids(name, frame) for name, frame in vocabularies.items()))
-    known = small(ids, sum(sizes[name] for name in vocabularies))
-    best = (
-        list_values(rows, tuple(vocabularies), separator)
-        .join(known, "hash")
-        .groupBy("list")
-        .agg(F.min("id").alias("id"))
-    )
-    best = best.persist()
+    names = tuple(vocabularies)
+    known = small(_all_ids(vocabularies), sum(sizes[name] for name in names))
+    found = list_values(rows, names, separator).join(known, "hash")
+    best = found.groupBy("list").agg(F.min("id").alias("id")).persist()
     num_lists = best.count()
-    encoded = rows
-    for name in vocabularies:
-        if num_lists:
-            joined = encoded.withColumn("list", value_hash(name, F.col(name))).join(
-                small(best, num_lists), "list", "left"
-            )
-            encoded = joined.withColumn(name, F.coalesce("id", F.lit(UNKNOWN))).drop("list", "id")
-        else:
-            encoded = encoded.withColumn(name, F.lit(UNKNOWN))
-    return encoded
+    if not num_lists:
+        return rows.withColumns({name: F.lit(UNKNOWN) for name in names})
+    joined = rows.withColumns({f"_list_{name}": value_hash(name, F.col(name)) for name in names})
+    for name in names:
+        of_list = best.select(F.col("list").alias(f"_list_{name}"), F.col("id").alias(f"_id_{name}"))
+        joined = joined.join(small(of_list, num_lists), f"_list_{name}", "left")
+    ids = {name: F.coalesce(f"_id_{name}", F.lit(UNKNOWN)).alias(name) for name in names}
+    return joined.select(*(ids.get(name, F.col(name)) for name in rows.columns))
 
 
 def _hashed_ids(name: str, vocabulary: DataFrame) -> DataFrame:
-    return vocabulary.select(value_hash(name, F.col("value")).alias("hash"), "id")
+    return vocabulary.select(value_hash(name, F.col("value")).alias(f"_hash_{name}"), F.col("id").alias(f"_id_{name}"))
+
+
+def _all_ids(vocabularies: Mapping[str, DataFrame]) -> DataFrame:
+    frames = (_hashed_ids(name, frame).toDF("hash", "id") for name, frame in vocabularies.items())
+    return reduce(DataFrame.unionByName, frames)
 
 
 def _encode_together(rows: DataFrame, vocabularies: Mapping[str, DataFrame]) -> DataFrame:
@@ -114,44 +120,60 @@ def _encode_together(rows: DataFrame, vocabularies: Mapping[str, DataFrame]) -> 
     Rows are known by the hash of the values in question: rows of equal values have equal ids.
     """
     names = tuple(vocabularies)
-    keyed = rows.withColumn("row", F.xxhash64(*names))
+    keyed = rows.withColumn("_row", F.xxhash64(*names))
     entries = F.array(
         *(
             F.struct(F.lit(place).alias("place"), value_hash(name, F.col(name)).alias("hash"))
             for place, name in enumerate(names)
         )
     )
-    values = keyed.select("row", F.explode(entries).alias("of")).select("row", "of.*")
-    ids = reduce(DataFrame.unionByName, (_hashed_ids(name, frame) for name, frame in vocabularies.items()))
-    found = values.join(ids, "hash")
-    of_row = found.groupBy("row").agg(
-        *(F.max(F.when(F.col("place") == place, F.col("id"))).alias(f"_{name}") for place, name in enumerate(names))
+    values = keyed.select("_row", F.explode(entries).alias("of")).select("_row", "of.*")
+    found = values.join(_all_ids(vocabularies), "hash")
+    of_row = found.groupBy("_row").agg(
+        *(F.max(F.when(F.col("place") == place, F.col("id"))).alias(f"_id_{name}") for place, name in enumerate(names))
     )
-    joined = keyed.join(of_row, "row", "left")
-    encoded = joined.withColumns({name: F.coalesce(f"_{name}", F.lit(UNKNOWN)) for name in names})
-    return encoded.drop("row", *(f"_{name}" for name in names))
+    joined = keyed.join(of_row, "_row", "left")
+    ids = {name: F.coalesce(f"_id_{name}", F.lit(UNKNOWN)).alias(name) for name in names}
+    return joined.select(*(ids.get(name, F.col(name)) for name in rows.columns))
 
 
 def _counts(train: DataFrame, columns: Sequence[str]) -> DataFrame:
-    entries = F.array(*(_entry(train, name) for name in columns))
+    """``place`` (of the column in ``columns``), ``value``, ``count``."""
+    entries = F.array(*(_entry(train, place, name) for place, name in enumerate(columns)))
     values = train.select(F.explode(entries).alias("of")).select("of.*").where(F.col("value") != "")
     count = F.coalesce(F.max("occurrences"), F.count("*")).alias("count")
-    return values.groupBy("name", "value").agg(count)
+    return values.groupBy("place", "value").agg(count)
 
 
-def _entry(train: DataFrame, name: str) -> Column:
+def _entry(train: DataFrame, place: int, name: str) -> Column:
     counted = f"{name}_count" in train.columns
     occurrences = (F.col(f"{name}_count") if counted else F.lit(None)).cast("long")
     return F.struct(
-        F.lit(name).alias("name"), F.col(name).cast("string").alias("value"), occurrences.alias("occurrences")
+        F.lit(place).alias("place"), F.col(name).cast("string").alias("value"), occurrences.alias("occurrences")
     )
 
 
-def _limits(min_count: Mapping[str, int]) -> Column:
-    limit = F.lit(1)
-    for name, least in min_count.items():
-        limit = F.when(F.col("name") == name, least).otherwise(limit)
-    return limit
+def _sort_key() -> Column:
+    """One text that sorts by place, descending count and value.
+
+    Spark compares the first eight bytes of it as one number: small counts, which most values have, take one byte, and
+    leave six to the value. Larger ones follow a byte that is smaller than all of those.
+    """
+    small_count = F.chr(F.lit(_LAST_CHARACTER) - F.col("count"))
+    large_count = F.concat(F.chr(F.lit(1)), F.lpad((F.lit(_TOO_MANY) - F.col("count")).cast("string"), _DIGITS, "0"))
+    count = F.when(F.col("count") <= _SMALL_COUNT, small_count).otherwise(large_count)
+    return F.concat(F.chr(F.col("place") + 1), count, F.col("value"))
+
+
+def _value() -> Column:
+    """The value at the end of a sort key."""
+    after_small, after_large = F.substr("key", F.lit(3)), F.substr("key", F.lit(3 + _DIGITS))
+    return F.when(F.col("count") <= _SMALL_COUNT, after_small).otherwise(after_large)
+
+
+def _limits(columns: Sequence[str], min_count: Mapping[str, int]) -> Column:
+    limits = F.array(*(F.lit(min_count.get(name, 1)) for name in columns))
+    return F.element_at(limits, F.col("place") + 1)
 
 
 @dataclass(frozen=True)
@@ -159,41 +181,45 @@ class _Part:
     """What one partition holds of one column."""
 
     part: int
-    name: str
+    place: int
     first: int
     rows: int
     digest: int
     kept: Mapping[str, int]
 
 
-def _parts(placed: DataFrame, model_min_count: Mapping[str, Mapping[str, int]]) -> list[_Part]:
-    within = {
-        model: F.count_if(F.col("count") >= _limits(limits)).cast("long") for model, limits in model_min_count.items()
-    }
-    found = placed.groupBy(F.shiftright("_place", _PARTITION_BITS).alias("part"), "name").agg(
-        F.min("_place").alias("first"),
+def _parts(placed: DataFrame, columns: Sequence[str], model_min_count: Mapping[str, Mapping[str, int]]) -> list[_Part]:
+    within = [
+        F.count_if(F.col("count") >= _limits(columns, limits)).alias(model) for model, limits in model_min_count.items()
+    ]
+    found = placed.groupBy(F.shiftright("_row", _PARTITION_BITS).alias("part"), "place").agg(
+        F.min("_row").alias("first"),
         F.count("*").alias("rows"),
-        F.bit_xor(F.xxhash64("value", "count")).alias("digest"),
-        F.struct(*(kept.alias(model) for model, kept in within.items()), F.lit(0).alias("_")).alias("kept"),
+        F.bit_xor(F.xxhash64("key")).alias("digest"),
+        *within,
     )
-    parts = [_Part(**(row.asDict() | {"kept": row["kept"].asDict()})) for row in found.collect()]
+    parts = []
+    for row in found.collect():
+        content = row.asDict()
+        kept = {model: content.pop(model) for model in model_min_count}
+        parts.append(_Part(**content, kept=kept))
     return sorted(parts, key=lambda part: part.part)
 
 
 def _shifts(parts: Sequence[_Part]) -> pa.Table:
-    """``part``, ``name``, and ``shift``, which turns a place in it into an id; from Arrow Spark needs no job."""
-    known: dict[str, int] = {}
+    """``part``, ``place``, and ``shift``, which turns a row's number into an id; from Arrow Spark needs no job."""
+    known: dict[int, int] = {}
     shifts = []
     for part in parts:
-        before = known.get(part.name, 0)
+        before = known.get(part.place, 0)
         shifts.append(before + 1 - part.first)
-        known[part.name] = before + part.rows
-    columns = {"part": [part.part for part in parts], "name": [part.name for part in parts], "shift": shifts}
-    return pa.table(columns, pa.schema({"part": pa.int64(), "name": pa.string(), "shift": pa.int64()}))
+        known[part.place] = before + part.rows
+    columns = {"part": [part.part for part in parts], "place": [part.place for part in parts], "shift": shifts}
+    return pa.table(columns, pa.schema({"part": pa.int64(), "place": pa.int32(), "shift": pa.int64()}))
 
 
-def _facts(parts: Sequence[_Part], name: str, models: Sequence[str]) -> VocabularyFacts:
-    own = [part for part in parts if part.name == name]
+def _facts(parts: Sequence[_Part], place: int, models: Sequence[str]) -> VocabularyFacts:
+    own = [part for part in parts if part.place == place]
     return VocabularyFacts(
         size=1 + sum(part.rows for part in own),
         digest=f"{reduce(xor, (part.digest for part in own), 0) % 2**64:016x}",

@@ -12,13 +12,13 @@ Count = Annotated[int, Field(ge=1)]
 class FrequencyLimits(Parameters):
     """How often a value must occur in the training rows to have an id of its own; rarer ones are unknown (id 0)."""
 
-    user: Count = 1
-    author: Count = 1
-    tweet: Count = 1
-    hashtags: Count = 1
-    links: Count = 1
-    domains: Count = 1
-    language: Count = 1
+    user: Count = Field(1, description="training rows of a user")
+    author: Count = Field(1, description="training rows of an author")
+    tweet: Count = Field(1, description="training rows of a tweet")
+    hashtags: Count = Field(1, description="occurrences of a hashtag in training rows")
+    links: Count = Field(1, description="occurrences of a link")
+    domains: Count = Field(1, description="occurrences of a domain")
+    language: Count = Field(1, description="training rows of a language")
 
 
 class CrossParameters(Parameters):
@@ -43,7 +43,10 @@ class RecSys2021FeatureParameters(Parameters):
     two_tower_min_count: FrequencyLimits = Field(
         FrequencyLimits(), description="further limits of the two-tower rows, where they are higher"
     )
-    crosses: tuple[CrossParameters, ...] = (CrossParameters(columns=("present_media", "language"), buckets=600),)
+    crosses: tuple[CrossParameters, ...] = Field(
+        (CrossParameters(columns=("present_media", "language"), buckets=600),),
+        description="columns that are hashed together, named a_x_b",
+    )
     count_edges: tuple[float, ...] = Field(
         (1.0, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7), min_length=1, description="of follower and following counts, ascending"
     )

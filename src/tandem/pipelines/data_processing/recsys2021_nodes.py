@@ -51,20 +51,16 @@ def make_recsys2021_rows(
 ) -> tuple[DataFrame, DataFrame, DataFrame, DataFrame]:
     """Training and test rows of Wide & Deep and of the two-tower model, encoded, in a seeded order."""
     from tandem.features.layout import shuffled_texts
-    from tandem.features.recsys2021_tables import encode_rows, two_tower_rows
+    from tandem.features.recsys2021_tables import encode_train_and_test, two_tower_rows
     from tandem.features.spec import FeatureSpec
+    from tandem.features.splits import TEST, TRAIN
 
+    train.sparkSession.catalog.clearCache()  # what earlier nodes kept is in files by now
     fitted = FeatureSpec.from_json(spec)
-    encoded = [encode_rows(rows, fitted, vocabularies, lists=rows is test) for rows in (train, test)]
-    rows_of_train, rows_of_test = (
-        shuffled_texts(rows, seed, ("user_id", "tweet_id"), parameters.num_files).persist() for rows in encoded
-    )
-    return (
-        rows_of_train,
-        rows_of_test,
-        two_tower_rows(rows_of_train, fitted),
-        two_tower_rows(rows_of_test, fitted),
-    )
+    encoded = encode_train_and_test(train, test, fitted, vocabularies)
+    rows = shuffled_texts(encoded, seed, ("user_id", "tweet_id"), parameters.num_files).persist()
+    of_train, of_test = (rows.where(rows["split"] == part).drop("split") for part in (TRAIN, TEST))
+    return of_train, of_test, two_tower_rows(of_train, fitted), two_tower_rows(of_test, fitted)
 
 
 def make_recsys2021_tables(train: DataFrame, test: DataFrame, spec: dict[str, Any]) -> tuple[DataFrame, DataFrame]:

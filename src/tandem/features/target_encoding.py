@@ -1,0 +1,98 @@
+"""Categories as the mean of the target among their rows, drawn towards the mean of all rows where there are few.
+
+Micci-Barreca 2001 in the form ``(sum + mean * smooth) / (count + smooth)``. A training row is encoded from the other
+folds alone: its own target is no part of what a model sees of it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F  # noqa: N812
+
+from tandem.features.draws import seeded_text_hash
+
+
+@dataclass(frozen=True)
+class TargetEncoding:
+    """Target sums of each value of a column.
+
+    Attributes:
+        column: the encoded column.
+        mean: of the target, over all training rows.
+        smooth: how many rows of that mean are added to each value's own.
+        sums: a frame with ``value`` (text), ``sum`` and ``count``; the part that is saved as Parquet.
+    """
+
+    column: str
+    mean: float
+    smooth: float
+    sums: DataFrame
+
+    def apply(self, rows: DataFrame, output: str) -> DataFrame:
+        """The rows with the double column ``output``; a value that training did not see, and null, is the mean."""
+        encoded = self.sums.select(
+            F.col("value").alias("_value"),
+            _smoothed(F.col("sum"), F.col("count"), self.mean, self.smooth).alias(output),
+        )
+        joined = rows.join(encoded, F.col(self.column).cast("string") == F.col("_value"), "left").drop("_value")
+        return joined.withColumn(output, F.coalesce(output, F.lit(self.mean)))
+
+
+def fit_target_encoding(train: DataFrame, column: str, target: str, *, smooth: float = 20.0) -> TargetEncoding:
+    """Sums of ``target`` (a number) by the values of ``column``. One job, for the mean."""
+    known = train.where(F.col(target).isNotNull())
+    (row,) = known.agg(F.mean(target).alias("mean")).collect()
+    return TargetEncoding(column, float(row["mean"] or 0.0), smooth, _sums(known, [F.col(column)], target).drop("fold"))
+
+
+def encode_out_of_fold(
+    train: DataFrame,
+    column: str,
+    target: str,
+    output: str,
+    *,
+    keys: Sequence[str],
+    folds: int = 5,
+    smooth: float = 20.0,
+    seed: int = 0,
+) -> DataFrame:
+    """Training rows with ``output``: each encoded as if its fold had not been there, its mean included.
+
+    A row's fold follows from the seed and its ``keys``: rows of one key share theirs.
+    """
+    hashed = seeded_text_hash(seed, f"target encoding {column}", *(F.col(key) for key in keys))
+    rows = train.withColumns({"_value": F.col(column).cast("string"), "_fold": F.pmod(hashed, F.lit(folds))})
+    own = _sums(rows, [F.col("_value"), F.col("_fold")], target)
+    of_value = own.groupBy("value").agg(F.sum("sum").alias("all_sum"), F.sum("count").alias("all_count"))
+    of_fold = own.groupBy("fold").agg(F.sum("sum").alias("fold_sum"), F.sum("count").alias("fold_count"))
+    total = own.agg(F.sum("sum").alias("total_sum"), F.sum("count").alias("total_count"))
+    means = of_fold.crossJoin(F.broadcast(total)).select(
+        "fold",
+        F.coalesce(
+            F.try_divide(F.col("total_sum") - F.col("fold_sum"), F.col("total_count") - F.col("fold_count")),
+            F.lit(0.0),
+        ).alias("mean"),
+    )
+    sums, counts = F.col("all_sum") - F.col("sum"), F.col("all_count") - F.col("count")
+    encoded = (
+        own.join(of_value, "value")
+        .join(F.broadcast(means), "fold")
+        .select("value", "fold", _smoothed(sums, counts, F.col("mean"), smooth).alias(output))
+    )
+    same = (F.col("_value").eqNullSafe(F.col("value"))) & (F.col("_fold") == F.col("fold"))
+    return rows.join(encoded, same, "left").select(*train.columns, output)
+
+
+def _sums(rows: DataFrame, keys: Sequence[Column], target: str) -> DataFrame:
+    names = ("value", "fold")[: len(keys)]
+    named = [
+        key.cast("string").alias("value") if name == "value" else key.alias(name)
+        for name, key in zip(names, keys, strict=True)
+    ]
+    return rows.groupBy(*named).agg(F.sum(F.col(target).cast("double")).alias("sum"), F.count(target).alias("count"))
+
+
+def _smoothed(sums: Column, counts: Column, mean: float | Column, smooth: float) -> Column:
+    prior = F.lit(mean) if isinstance(mean, float) else mean
+    return F.coalesce(F.try_divide(sums + prior * F.lit(smooth), counts + F.lit(smooth)), prior)
