@@ -32,6 +32,7 @@ from tandem import __version__
 from tandem.errors import UserError, did_you_mean
 from tandem.hooks import JAVA_OPTIONS, submit_arguments
 from tandem.settings import CONFIG_LOADER_ARGS, CONFIG_LOADER_CLASS
+from tandem.sources.recsys2021_format import with_row
 from tandem.sources.staging import CANNOT_WRITE
 
 INTERRUPTED = 130
@@ -111,7 +112,7 @@ def _told_by(error: BaseException) -> str | None:
         return f"cannot write {error.filename}: {error.strerror}; make the place writable or choose another one"
     # A Python process of Spark tells only the text of what it raised.
     told = re.search(rf"^{UserError.__module__}\.{UserError.__name__}: (.+)$", str(error), re.MULTILINE)
-    return told[1] if told is not None else None
+    return with_row(told[1]) if told is not None else None
 
 
 def _kedros_line(error: BaseException, conf_source: str | None) -> str | None:

@@ -9,11 +9,12 @@ from kedro.io import AbstractDataset
 
 from tandem.datasets.user_errors import DatasetUserError, user_errors
 from tandem.errors import UserError
+from tandem.sources.recsys2021_format import Future
+from tandem.sources.recsys2021_manifest import FEWEST_ROWS, Manifest, read_manifest
+from tandem.sources.recsys2021_manifest import Kind as Generated
 
 if TYPE_CHECKING:
-    from tandem.sources.recsys2021 import Future, RawRecSys2021
-    from tandem.sources.recsys2021_manifest import Kind as Generated
-    from tandem.sources.recsys2021_manifest import Manifest
+    from tandem.sources.recsys2021 import RawRecSys2021
 
 Kind = Literal["planted", "noise", "unique", "files"]
 
@@ -56,15 +57,13 @@ class RecSys2021Dataset(AbstractDataset[NoReturn, "RawRecSys2021"]):
         Raises:
             UserError: an unknown kind or an impossible size.
         """
-        if kind not in get_args(Kind):
-            raise UserError(f"recsys2021: {kind} is not known; choose one of {', '.join(get_args(Kind))}")
-        if future not in ("error", "keep", "drop"):
-            raise UserError(f"recsys2021, future: {future} is not known; choose one of error, keep, drop")
+        _check_choice("recsys2021", kind, get_args(Kind))
+        _check_choice("recsys2021_future", future, get_args(Future))
         self._filepath = Path(filepath)
         self._kind = kind
-        self._rows = _whole("recsys2021_rows", rows)
+        self._rows = _whole("recsys2021_rows", rows, FEWEST_ROWS)
         self._seed = _whole("seed", seed)
-        self._future: Future = future
+        self._future = future
         self.metadata = metadata
 
     def load(self) -> RawRecSys2021:
@@ -93,7 +92,6 @@ class RecSys2021Dataset(AbstractDataset[NoReturn, "RawRecSys2021"]):
 
     def _generated(self, kind: Generated) -> Path:
         from tandem.datasets.spark_session import spark_session, stopped_by_interrupt
-        from tandem.sources.recsys2021_manifest import read_manifest
         from tandem.sources.synthetic_recsys2021 import write_synthetic_recsys2021
 
         folder = self._generated_folder()
@@ -117,7 +115,14 @@ class RecSys2021Dataset(AbstractDataset[NoReturn, "RawRecSys2021"]):
         return described if self._kind == "files" else described | {"rows": self._rows, "seed": self._seed}
 
 
-def _whole(name: str, value: object) -> int:
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UserError(f"{name}: {value} is not known; choose one of {', '.join(choices)}")
+
+
+def _whole(name: str, value: object, least: int | None = None) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise UserError(f"{name}: expected a whole number, found {value!r}")
+    if least is not None and value < least:
+        raise UserError(f"{name}: expected at least {least}, found {value}")
     return value

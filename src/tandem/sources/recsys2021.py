@@ -6,16 +6,11 @@ user. So nothing is read twice, and nothing wrong passes unseen.
 
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
-from typing import Literal
-from urllib.parse import unquote
 
 import pyarrow as pa
-from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import BooleanType, DataType, LongType, StringType, StructField, StructType
@@ -24,17 +19,14 @@ from tandem.errors import UserError
 from tandem.sources.recsys2021_files import RawFiles, is_text, locate_recsys2021
 from tandem.sources.recsys2021_format import (
     LINE_PATTERN,
-    NAMES,
     RAW_COLUMNS,
     SEPARATOR,
     TIMES,
+    Future,
     Kind,
     RawColumn,
-    problem,
 )
 from tandem.sources.recsys2021_manifest import read_manifest
-
-Future = Literal["error", "keep", "drop"]
 
 _SPARK_TYPES: dict[Kind, DataType] = {
     "text": StringType(),
@@ -79,7 +71,8 @@ def read_recsys2021(
         now: seconds since 1970; by default the time of this call.
 
     Raises:
-        UserError: what files and footers tell. What only a row tells, its reader raises: see :func:`naming_rows`.
+        UserError: what files and footers tell. What only a row tells is raised by the job that reads it: Spark's error
+            then holds a line for the user, which the entry points find.
     """
     files = locate_recsys2021(folder)
     moment = int(time.time()) if now is None else now
@@ -118,8 +111,11 @@ def _stopping_at(rows: DataFrame, bad: Column, what: Column) -> DataFrame:
     """The rows; the first bad one ends the job. ``rows`` has the columns ``_file`` and ``_row`` (from 1, or null)."""
     path = F.regexp_replace("_file", "^file:/+", "/")
     place = F.concat(path, F.coalesce(F.concat(F.lit(", row "), F.col("_row").cast("string")), F.lit("")))
-    line = F.concat(F.lit(_MARK), place, F.lit(": "), what, F.lit("; mend or remove it"))
-    return rows.where(F.when(bad, F.raise_error(line).cast("boolean")).otherwise(True))
+    line = F.concat(F.lit(_MARK), place, F.lit(": "), what, F.lit("; mend or remove it\n"))
+    # Always true, but of a kind that Spark derives nothing from: else it would rewrite the condition for every
+    # combination of the names that its columns are given later, until the memory ends.
+    met = bad & (F.spark_partition_id() >= 0)
+    return rows.where(F.when(met, F.raise_error(line).cast("boolean")).otherwise(True))
 
 
 def _read_raw(spark: SparkSession, files: RawFiles) -> DataFrame:
@@ -223,41 +219,3 @@ def _literal(path: Path) -> str:
     """Spark would take brackets and the like in a path for a pattern."""
     escaped = re.sub(r"([\\*?\[\]{}])", r"\\\1", str(path))
     return f"file://{escaped}"
-
-
-@contextmanager
-def naming_rows() -> Iterator[None]:
-    """Turn the failure of a Spark job inside, where a row of the challenge cannot be read, into a UserError.
-
-    Spark's readers do not number the lines of a text: here the one file is read again, and the row is named too.
-    """
-    try:
-        yield
-    except PySparkException as error:
-        told = re.search(f"{re.escape(_MARK.strip())} (.+)", str(error))
-        if told is None:
-            raise
-        raise UserError(with_row(told[1])) from error
-
-
-def with_row(line: str) -> str:
-    """The line of an error in a raw file with the number of its row; any other line as it is."""
-    place, _, what = line.partition(": ")
-    path = Path(unquote(place))
-    if ", row " in place or not path.is_file():
-        return line
-    future = re.match(r"column (\w+): expected seconds since 1970 up to now .*, found (\d+)", what)
-    for row, text in _numbered(path):
-        found = problem(text)
-        if future is not None and text.rstrip("\r\n").split(SEPARATOR)[NAMES.index(future[1])] == future[2]:
-            return f"{path}, row {row}: {what}"
-        if future is None and found is not None:
-            return f"{path}, row {row}: {found}; mend or remove it"
-    return line
-
-
-def _numbered(path: Path) -> Iterator[tuple[int, str]]:
-    with path.open(encoding="utf-8", errors="replace", newline="\n") as lines:
-        for row, text in enumerate(lines, start=1):
-            if text.strip():
-                yield row, text

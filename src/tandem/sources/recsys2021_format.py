@@ -6,12 +6,17 @@ files are looked at before Spark starts.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
+from urllib.parse import unquote
 
 SEPARATOR = "\x01"
 
 Kind = Literal["text", "count", "time", "engagement", "flag", "flag text"]
+Future = Literal["error", "keep", "drop"]
+"""What to do with a row that has a time which has not come yet."""
 
 
 @dataclass(frozen=True)
@@ -99,3 +104,29 @@ def problem(line: str) -> str | None:
         if column.pattern is not None and not re.fullmatch(column.pattern, text):
             return f"column {column.name}: expected {column.expected}, found {text!r}"
     return None
+
+
+def with_row(line: str) -> str:
+    """The line of an error in a raw file with the number of its row; any other line as it is.
+
+    Spark's readers do not number the lines of a text: the one file is read again.
+    """
+    place, _, what = line.partition(": ")
+    path = Path(unquote(place))
+    if ", row " in place or not path.is_file():
+        return line
+    future = re.match(r"column (\w+): expected seconds since 1970 up to now .*, found (\d+)", what)
+    for row, text in _numbered(path):
+        found = problem(text)
+        if future is not None and text.rstrip("\r\n").split(SEPARATOR)[NAMES.index(future[1])] == future[2]:
+            return f"{path}, row {row}: {what}"
+        if future is None and found is not None:
+            return f"{path}, row {row}: {found}; mend or remove it"
+    return line
+
+
+def _numbered(path: Path) -> Iterator[tuple[int, str]]:
+    with path.open(encoding="utf-8", errors="replace", newline="\n") as lines:
+        for row, text in enumerate(lines, start=1):
+            if text.strip():
+                yield row, text

@@ -8,6 +8,7 @@ from typing import Literal
 Kind = Literal["planted", "noise", "unique"]
 
 MANIFEST = "planted.json"
+FEWEST_ROWS = 100
 # Raised with every change of the rows that a size and a seed give.
 VERSION = 1
 

@@ -4,6 +4,7 @@ The rows are made where they are written; the driver keeps a histogram of 65,536
 """
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -12,19 +13,19 @@ from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from tandem.errors import UserError
 from tandem.sources.recsys2021_format import NAMES, SEPARATOR
-from tandem.sources.recsys2021_manifest import MANIFEST, VERSION, Kind, Manifest
+from tandem.sources.recsys2021_manifest import FEWEST_ROWS, MANIFEST, VERSION, Kind, Manifest
 from tandem.sources.staging import staged_folder
 from tandem.sources.synthetic_recsys2021_draws import Draws
 from tandem.sources.synthetic_recsys2021_planted import Planted
 from tandem.sources.synthetic_recsys2021_unique import Unique
 
+TRAIN, TEST = "train", "test"
 TEST_SHARE = 0.2
-FEWEST_ROWS = 100
 
 _ROWS_PER_FILE: dict[Kind, int] = {"planted": 500_000, "noise": 500_000, "unique": 100_000}
 _BINS = 65_536
@@ -54,11 +55,10 @@ def write_synthetic_recsys2021(
         source = Unique(spark, rows, seed, partitions)
     else:
         source = Planted(spark, rows, seed, partitions, noise=kind == "noise")
-    is_test = Draws(seed).uniform("split", F.col("_row")) < TEST_SHARE
-    with staged_folder(out) as folder, _small_methods(spark):
-        for half, chosen in (("train", ~is_test), ("test", is_test)):
-            _write(source.rows().where(chosen).select(*NAMES), folder / half, raw=raw)
-        manifest = _manifest(source.truth(), is_test, rows, kind, seed)
+    split = F.when(Draws(seed).uniform("split", F.col("_row")) < TEST_SHARE, TEST).otherwise(TRAIN).alias("split")
+    with staged_folder(out) as folder, _fast_for_long_expressions(spark):
+        _write(source.rows().select(*NAMES, split), folder, raw=raw)
+        manifest = _manifest(source.truth().select("*", split), rows, kind, seed)
         (folder / MANIFEST).write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
     return manifest
 
@@ -83,40 +83,46 @@ def check_request(out: Path, rows: int, kind: Kind) -> None:
 
 
 @contextmanager
-def _small_methods(spark: SparkSession) -> Iterator[None]:
-    """Let Spark split the expressions into methods; all in one are more than Java compiles, and 4 times as slow."""
-    name = "spark.sql.codegen.wholeStage"
-    before = spark.conf.get(name)
-    spark.conf.set(name, "false")
+def _fast_for_long_expressions(spark: SparkSession) -> Iterator[None]:
+    settings = {
+        # Spark then splits the expressions into methods; all in one is more than Java compiles, and 4 times as slow.
+        "spark.sql.codegen.wholeStage": "false",
+        # Both halves are written side by side; else Spark would sort the rows by their half first.
+        "spark.sql.maxConcurrentOutputFileWriters": "2",
+    }
+    before = {name: spark.conf.get(name) for name in settings}
     try:
+        for name, value in settings.items():
+            spark.conf.set(name, value)
         yield
     finally:
-        spark.conf.set(name, str(before))
+        for name, earlier in before.items():
+            spark.conf.set(name, str(earlier))
 
 
 def _write(rows: DataFrame, folder: Path, *, raw: bool) -> None:
+    """Train and test in one pass."""
     if raw:
         texts = [F.coalesce(F.col(name).cast("string"), F.lit("")) for name in NAMES]
-        rows = rows.select(F.concat_ws(SEPARATOR, *texts).alias("value"))
-    writer = rows.write.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
-    (writer.text if raw else writer.parquet)(str(folder))
-    for checksum in folder.rglob(".*.crc"):
-        checksum.unlink()
-    # Spark's names carry a random number; these are the same every time.
-    for part in sorted(folder.glob("part-*")):
-        part.rename(folder / ("-".join(part.name.split("-")[:2]) + ("" if raw else ".parquet")))
+        rows = rows.select(F.concat_ws(SEPARATOR, *texts).alias("value"), "split")
+    halves = folder / "halves"
+    writer = rows.write.partitionBy("split").option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
+    (writer.text if raw else writer.parquet)(str(halves))
+    for half in (TRAIN, TEST):
+        (folder / half).mkdir()
+        # Spark's names carry a random number; these are the same every time.
+        for part in sorted((halves / f"split={half}").glob("part-*")):
+            part.rename(folder / half / ("-".join(part.name.split("-")[:2]) + ("" if raw else ".parquet")))
+    shutil.rmtree(halves)
 
 
-def _manifest(truth: DataFrame, is_test: Column, rows: int, kind: Kind, seed: int) -> Manifest:
+def _manifest(truth: DataFrame, rows: int, kind: Kind, seed: int) -> Manifest:
     place = F.floor(F.col("probability") * _BINS).cast("int").alias("place")
-    counts = truth.groupBy(is_test.alias("test"), place, "engaged").count().collect()
+    counts = truth.groupBy("split", place, "engaged").count().collect()
     histogram = np.zeros((2, _BINS + 1), dtype=np.int64)
-    train_rows = 0
     for found in counts:
-        if found["test"]:
+        if found["split"] == TEST:
             histogram[int(found["engaged"]), found["place"]] += found["count"]
-        else:
-            train_rows += found["count"]
     negatives, positives = histogram
     test_rows = int(histogram.sum())
     return Manifest(
@@ -124,7 +130,7 @@ def _manifest(truth: DataFrame, is_test: Column, rows: int, kind: Kind, seed: in
         rows=rows,
         seed=seed,
         version=VERSION,
-        train_rows=train_rows,
+        train_rows=rows - test_rows,
         test_rows=test_rows,
         base_rate=float(positives.sum() / test_rows),
         best_auc=_auc(positives, negatives),

@@ -6,13 +6,20 @@ that are used here (StrictMath's exp and log) give the same bits on every machin
 
 import hashlib
 import math
+from collections.abc import Sequence
+from typing import TypeVar
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F  # noqa: N812
 
+T = TypeVar("T")
+
 
 class Draws:
-    """Draws of one seed. ``purpose`` and ``numbers`` (long) name the draw: the same names, the same value."""
+    """Draws of one seed. ``purpose`` and ``numbers`` name the draw: the same names, the same value.
+
+    Numbers are longs: an int of the same value is hashed differently.
+    """
 
     def __init__(self, seed: int) -> None:
         """Args: seed: any long."""
@@ -22,7 +29,7 @@ class Draws:
         """A long, all 64 bits random."""
         # A number in the text's place: Spark would hash the text anew in every row.
         key = int.from_bytes(hashlib.blake2b(f"{self._seed} {purpose}".encode(), digest_size=8).digest(), signed=True)
-        return F.xxhash64(F.lit(key).cast("long"), *(number.cast("long") for number in numbers))
+        return F.xxhash64(F.lit(key).cast("long"), *numbers)
 
     def uniform(self, purpose: str, *numbers: Column) -> Column:
         """A double, strictly between 0 and 1, in steps of 2^-52."""
@@ -31,6 +38,10 @@ class Draws:
     def below(self, count: int, purpose: str, *numbers: Column) -> Column:
         """A long from 0 to count - 1."""
         return F.pmod(self.bits(purpose, *numbers), F.lit(count).cast("long"))
+
+    def percent(self, purpose: str, *numbers: Column) -> Column:
+        """A long from 0 to 99."""
+        return self.below(100, purpose, *numbers)
 
     def bell(self, purpose: str, *numbers: Column) -> Column:
         """A double with mean 0 and variance 1: logistic, which needs one draw and looks normal enough."""
@@ -47,6 +58,18 @@ def logit(share: Column) -> Column:
     """The inverse of the logistic function."""
     # Not log(share / (1 - share)): the draw behind the share would be made twice.
     return -F.log(1.0 / share - 1.0)
+
+
+def lookup(values: Sequence[float] | Sequence[str], index: Column) -> Column:
+    """The value (double or string) at an index from 0, of values that are part of the query."""
+    texts = (f"'{value}'" if isinstance(value, str) else f"{float(value)!r}D" for value in values)
+    # One text: a column for each value would be a call to Java for each.
+    return F.get(F.expr(f"array({', '.join(texts)})"), index.cast("int"))
+
+
+def spread(shares: Sequence[tuple[T, int]]) -> list[T]:
+    """Values repeated by their shares in percent, for a draw below 100 to choose from."""
+    return [value for value, percent in shares for _ in range(percent)]
 
 
 def long_tail(quantile: Column, count: int | Column, offset: float) -> Column:

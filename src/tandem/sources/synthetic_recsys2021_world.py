@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pyspark.sql import Column
 from pyspark.sql import functions as F  # noqa: N812
 
-from tandem.sources.synthetic_recsys2021_draws import Draws, long_tail
+from tandem.sources.synthetic_recsys2021_draws import Draws, long_tail, lookup
 
 FIRST_SECOND = 1_612_396_800  # 2021-02-04, the first day of the challenge's data
 DAYS = 21
@@ -24,7 +24,8 @@ _MOST_TOPICS = 64
 _USER_OFFSET_SHARE = 0.02
 _TWEET_OFFSET = 8.0
 _AUTHOR_OFFSET = 8.0
-_TAG_OFFSET = 3.0
+_TAG_OFFSET = 2.0
+_FEWEST_TAGS = 8
 # Of the tweets that a user meets: 0.65 to 0.85 are of the first topic, then 0.15 of the second, the rest of any.
 _FIRST_TOPIC, _SECOND_TOPIC = (0.65, 0.2), 0.15
 # Of an author's tweets, a topic's tags and links: how many are of its own topic.
@@ -58,7 +59,7 @@ class Sizes:
             users=max(2, rows // 50),
             authors=per_topic(rows // 100),
             tweets=per_topic(rows // 20),
-            tags=per_topic(rows // 500),
+            tags=per_topic(max(rows // 500, _FEWEST_TAGS * topics)),
             links=per_topic(rows // 100),
             domains=max(8, rows // 2000),
         )
@@ -72,39 +73,48 @@ class World:
         self.sizes = sizes
         self.draws = Draws(seed)
         self.topic_vectors = _topic_vectors(sizes.topics, seed)
+        self._user_offset = max(1.0, _USER_OFFSET_SHARE * sizes.users)
 
-    def user_and_place(self, row: Column) -> tuple[Column, Column]:
-        """The user of a row, and the place of this row among the user's (0 to 1), for a row's number from 0.
+    def share(self, row: Column) -> Column:
+        """A quantile for each row's number from 0: evenly spread and, by a modular multiplication, scattered."""
+        rows = self.sizes.rows
+        return (F.pmod(row * F.lit(_coprime(rows)).cast("long"), F.lit(rows).cast("long")) + 0.5) / rows
 
-        The rows are dealt out exactly: a user gets the share that a long tail gives its rank. A multiplication modulo
-        the number of rows scatters them.
-        """
-        rows, users = self.sizes.rows, self.sizes.users
-        share = (F.pmod(row * F.lit(_coprime(rows)).cast("long"), F.lit(rows).cast("long")) + 0.5) / rows
-        offset = max(1.0, _USER_OFFSET_SHARE * users)
-        scale = math.log((users + offset) / offset)
-        user = long_tail(share, users, offset)
+    def user(self, share: Column) -> Column:
+        """Who meets the tweet of a row. So each user gets exactly the rows that the long tail gives its rank."""
+        return long_tail(share, self.sizes.users, self._user_offset)
+
+    def place_among_own(self, share: Column, user: Column) -> Column:
+        """Where a row's share lies between those of the user's first and last row: 0 to 1."""
+        offset = self._user_offset
+        scale = math.log((self.sizes.users + offset) / offset)
         start, end = (F.log((user + step + offset) / offset) / scale for step in (0, 1))
-        return user, (share - start) / (end - start)
+        # Rounding may reach over the edges.
+        return F.greatest(F.lit(0.0), F.least(F.lit(1.0), (share - start) / (end - start)))
 
-    def tweet(self, user: Column, place: Column, row: Column) -> Column:
-        """The tweet of a row. A user's rows are spread evenly over what he meets, so that few pairs repeat."""
-        sizes, draws = self.sizes, self.draws
-        spread = place + draws.uniform("phase of a user", user)
-        spread = spread - F.floor(spread)
-        first = _FIRST_TOPIC[0] + _FIRST_TOPIC[1] * draws.uniform("lean of a user", user)
-        second = first + _SECOND_TOPIC
+    def place(self, place: Column, user: Column) -> Column:
+        """A place among the user's rows as a quantile of what he meets: evenly spread, so that few pairs repeat."""
+        turned = place + self.draws.uniform("phase of a user", user)
+        return F.when(turned < 1.0, turned).otherwise(turned - 1.0)
+
+    def lean(self, user: Column) -> Column:
+        """The share of his first topic in what a user meets."""
+        return _FIRST_TOPIC[0] + _FIRST_TOPIC[1] * self.draws.uniform("lean of a user", user)
+
+    def tweet(self, user: Column, quantile: Column, lean: Column, row: Column) -> Column:
+        """The tweet of a row: by topic, then by rank within it."""
+        topics, other = self.sizes.topics, lean + _SECOND_TOPIC
         topic = (
-            F.when(spread < first, self.first_topic(user))
-            .when(spread < second, self.second_topic(user))
-            .otherwise(draws.below(sizes.topics, "topic of a stray row", row))
+            F.when(quantile < lean, self.first_topic(user))
+            .when(quantile < other, self.second_topic(user))
+            .otherwise(self.draws.below(topics, "topic of a stray row", row))
         )
-        quantile = (
-            F.when(spread < first, spread / first)
-            .when(spread < second, (spread - first) / _SECOND_TOPIC)
-            .otherwise((spread - second) / (1.0 - second))
+        within = (
+            F.when(quantile < lean, quantile / lean)
+            .when(quantile < other, (quantile - lean) / _SECOND_TOPIC)
+            .otherwise((quantile - other) / (1.0 - other))
         )
-        return long_tail(quantile, sizes.tweets // sizes.topics, _TWEET_OFFSET) * sizes.topics + topic
+        return long_tail(within, self.sizes.tweets // topics, _TWEET_OFFSET) * topics + topic
 
     def first_topic(self, user: Column) -> Column:
         """The topic that most of a user's tweets are of."""
@@ -126,6 +136,15 @@ class World:
         """The most frequent tag of a tweet, whether it shows it or not."""
         return self._of_topic("tag", tweet, self.sizes.tags, _TAG_OFFSET)
 
+    def rarer_tag(self, tag: Column, steps: int) -> Column:
+        """The tag of the same topic that is so many thirds of the topic's tags less frequent; null behind the last.
+
+        So far apart the one that a tweet was given first stays the more frequent one.
+        """
+        ranks = self.sizes.tags // self.sizes.topics
+        rarer = tag + steps * (ranks // 3) * self.sizes.topics
+        return F.when(rarer < self.sizes.tags, rarer)
+
     def link(self, tweet: Column, place: int) -> Column:
         """The first or second link (place 0 or 1) of a tweet."""
         return self._of_topic(f"link {place}", tweet, self.sizes.links, _AUTHOR_OFFSET)
@@ -140,9 +159,9 @@ class World:
         # Topics and authors draw from one function, by numbers that never meet.
         return long_tail(self.draws.uniform("language", F.coalesce(own, author)), LANGUAGES, 0.7)
 
-    def day(self, tweet: Column) -> Column:
-        """The day of a tweet, 0 to 20."""
-        return F.floor((self.tweet_time(tweet) - FIRST_SECOND) / 86_400)
+    def day(self, time: Column) -> Column:
+        """The day of a tweet, 0 to 20, by its time."""
+        return F.floor((time - FIRST_SECOND) / 86_400)
 
     def tweet_time(self, tweet: Column) -> Column:
         """When a tweet was written, in seconds since 1970."""
@@ -150,7 +169,7 @@ class World:
 
     def topic_vector(self, topic: Column) -> list[Column]:
         """The topic's place in the space of tastes, one column for each dimension."""
-        return [F.get(F.array(*map(F.lit, values)), topic.cast("int")) for values in self.topic_vectors.T.tolist()]
+        return [lookup(values, topic) for values in self.topic_vectors.T.tolist()]
 
     def _of_topic(self, what: str, tweet: Column, count: int, offset: float) -> Column:
         draws, topics = self.draws, self.sizes.topics

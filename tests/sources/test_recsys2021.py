@@ -1,0 +1,129 @@
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+
+from recsys2021_raw_rows import NAMES, line, row, table, write_halves
+from tandem.cli import user_line
+from tandem.sources.recsys2021 import SCHEMA, read_recsys2021
+
+NOW = 1_700_000_000
+LIKED = {"like_timestamp": 1_612_396_900, "enaging_user_is_verified": True, "hashtags": "A\tB"}
+
+
+def values(rows: DataFrame) -> list[tuple[Any, ...]]:
+    assert rows.schema == SCHEMA
+    return [tuple(found) for found in rows.collect()]
+
+
+def refused(rows: DataFrame) -> str:
+    """What the command says of the job's error."""
+    with pytest.raises(PySparkException) as raised:
+        rows.count()
+    return str(user_line(raised.value))
+
+
+def test_raw_rows(spark: SparkSession, tmp_path: Path) -> None:
+    text = "\n".join(["", line(), line(**LIKED, present_media="") + "\r", ""])
+    raw = read_recsys2021(spark, write_halves(tmp_path / "[raw] data", text), now=NOW)
+    expected = [tuple(row().values()), tuple((row(**LIKED) | {"present_media": None}).values())]
+    assert values(raw.train) == values(raw.test) == expected
+    assert raw.best_auc is None
+
+
+def test_parquet_rows_whatever_their_types_spelling_and_order(spark: SparkSession, tmp_path: Path) -> None:
+    """What pandas and others make of the challenge: floats with gaps, small ints, booleans as text or number."""
+    types: dict[str, pa.DataType] = {name: pa.float64() for name in NAMES if name.endswith("timestamp")}
+    types |= {name: pa.int32() for name in NAMES if name.endswith("_count")}
+    types |= {"engagee_follows_engager": pa.bool_(), "reply_timestamp": pa.null(), "tweet_id": pa.large_string()}
+    other = table(row(engagee_follows_engager=True), row(**LIKED, engagee_follows_engager=True), types=types)
+    spelt = {"text_tokens": "text_ tokens", "retweet_timestamp": "retweet_timestampe"}
+    other = other.rename_columns([spelt.get(name, name) for name in NAMES]).select(range(23, -1, -1))
+    folder = write_halves(tmp_path / "data", other, table(row(), row(**LIKED)))
+    raw = read_recsys2021(spark, folder, now=NOW)
+    assert values(raw.train) == values(raw.test) == [tuple(row().values()), tuple(row(**LIKED).values())]
+
+
+def test_files_of_different_forms_are_read_together(spark: SparkSession, tmp_path: Path) -> None:
+    folder = write_halves(tmp_path / "data", table(row(tweet_id="one")))
+    texts = {name: pa.string() for name in NAMES}
+    as_text = {name: None if value is None else str(value) for name, value in row(tweet_id="two").items()}
+    pq.write_table(table(as_text | {"reply_timestamp": "", "like_timestamp": "0"}, types=texts), folder / "train" / "b")
+    train = read_recsys2021(spark, folder, now=NOW).train
+    assert values(train) == [tuple(row(tweet_id=name).values()) for name in ("one", "two")]
+
+
+@pytest.mark.parametrize(
+    ("bad", "what"),
+    [
+        (line() + "\x01", r"expected 24 columns separated by \x01, found 25"),
+        (line().rsplit("\x01", 1)[0], r"expected 24 columns separated by \x01, found 23"),
+        (
+            line(enaging_user_follower_count="many"),
+            "column enaging_user_follower_count: expected a whole number from 0, found 'many'",
+        ),
+    ],
+)
+def test_a_bad_raw_row_is_named_by_file_row_and_column(
+    spark: SparkSession, tmp_path: Path, bad: str, what: str
+) -> None:
+    folder = write_halves(tmp_path / "some data", "\n".join([line(), "", line(), bad, line()]))
+    rows = read_recsys2021(spark, folder, now=NOW).test
+    assert refused(rows) == f"{folder}/test/part-00000, row 4: {what}; mend or remove it"
+
+
+def test_a_bad_row_stops_a_job_that_does_not_ask_for_its_column(spark: SparkSession, tmp_path: Path) -> None:
+    folder = write_halves(tmp_path / "data", "\n".join([line(), line(tweet_timestamp="soon")]))
+    what = "row 2: column tweet_timestamp: expected whole seconds since 1970, found 'soon'; mend or remove it"
+    rows = read_recsys2021(spark, folder, now=NOW).train.select("language")
+    assert refused(rows) == f"{folder}/train/part-00000, {what}"
+
+
+@pytest.mark.parametrize(
+    ("name", "type_", "value", "what"),
+    [
+        ("enaging_user_follower_count", pa.string(), "many", "expected a whole number from 0, found 'many'"),
+        ("engaged_with_user_following_count", pa.int32(), -3, "expected a whole number from 0, found '-3'"),
+        ("tweet_timestamp", pa.float64(), 1.5, "expected whole seconds since 1970, found '1.5'"),
+        ("enaging_user_is_verified", pa.int8(), 2, "expected true or false, found '2'"),
+    ],
+)
+def test_a_bad_parquet_row_is_named_too(
+    spark: SparkSession, tmp_path: Path, name: str, type_: pa.DataType, value: object, what: str
+) -> None:
+    good = {"enaging_user_is_verified": 1} if type_ == pa.int8() else {name: "3" if type_ == pa.string() else 3}
+    rows = table(row(**good), row(**good), row(**{name: value}), types={name: type_})
+    folder = write_halves(tmp_path / "data", rows)
+    found = refused(read_recsys2021(spark, folder, now=NOW).train)
+    assert found == f"{folder}/train/part-00000.snappy.parquet, row 3: column {name}: {what}; mend or remove it"
+
+
+@pytest.mark.parametrize("raw", [True, False])
+def test_a_time_in_the_future(spark: SparkSession, tmp_path: Path, raw: bool) -> None:
+    late = {"tweet_id": "late", "like_timestamp": 1_612_396_800_000}
+    rows = "\n".join([line(), line(**late)]) if raw else table(row(), row(**late))
+    folder = write_halves(tmp_path / "data", rows)
+    name = "part-00000" if raw else "part-00000.snappy.parquet"
+    assert refused(read_recsys2021(spark, folder, now=NOW).train) == (
+        f"{folder}/train/{name}, row 2: column like_timestamp: expected seconds since 1970 up to now ({NOW}), "
+        "found 1612396800000 (milliseconds?); mend or remove it"
+    )
+    kept = read_recsys2021(spark, folder, future="keep", now=NOW).train
+    assert [found["tweet_id"] for found in kept.collect()] == ["A", "late"]
+    dropped = read_recsys2021(spark, folder, future="drop", now=NOW).train
+    assert [found["tweet_id"] for found in dropped.collect()] == ["A"]
+
+
+def test_reading_starts_no_job(spark: SparkSession, tmp_path: Path) -> None:
+    folder = write_halves(tmp_path / "data", table(row()), line())
+    tracker = spark.sparkContext.statusTracker()
+    spark.sparkContext.setJobGroup("reading", "")
+    try:
+        read_recsys2021(spark, folder, now=NOW)
+        assert len(tracker.getJobIdsForGroup("reading")) == 0
+    finally:
+        spark.sparkContext.setJobGroup("tests", "")
