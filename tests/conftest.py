@@ -26,6 +26,8 @@ SPARK = {
     "spark.sql.shuffle.partitions": "2",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
+    # As in conf/base: deriving filters from checks of many columns takes longer than the tests.
+    "spark.sql.constraintPropagation.enabled": "false",
     # As in conf/test: minutes are too short for an optimising compiler to pay.
     "spark.driver.extraJavaOptions": f"-XX:TieredStopAtLevel=1 -XX:+UseSerialGC {java_options()}",
 }

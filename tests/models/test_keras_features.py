@@ -75,9 +75,8 @@ def test_normalisation_is_keras_own(synchronised: bool) -> None:
     layer, reference = NormReluDropout(), keras.layers.BatchNormalization()
     if synchronised:
         layer.sum_over_ranks = lambda tensor, name: tensor
-    for step in range(5):
-        inputs = normal(64, 3, seed=step)
-        reference.momentum = step / (step + 1)  # ours begins with the means of the steps so far
+    batches = [normal(64, 3, seed=step) for step in range(5)]
+    for inputs in batches:
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(inputs)
             found = layer(inputs, training=True)
@@ -88,18 +87,22 @@ def test_normalisation_is_keras_own(synchronised: bool) -> None:
                 tape.gradient(found, own.value), tape.gradient(expected, other.value), rtol=1e-3, atol=1e-3
             )
         np.testing.assert_allclose(tape.gradient(found, inputs), tape.gradient(expected, inputs), atol=1e-4)
-    for own, other in ((layer.moving_mean, reference.moving_mean), (layer.moving_variance, reference.moving_variance)):
-        np.testing.assert_allclose(own.numpy(), other.numpy(), rtol=1e-5)
+    means, variances = zip(*(tf.nn.moments(inputs, 0) for inputs in batches), strict=True)
+    np.testing.assert_allclose(layer.moving_mean.numpy(), np.mean(means, axis=0), rtol=1e-4)
+    np.testing.assert_allclose(layer.moving_variance.numpy(), np.mean(variances, axis=0), rtol=1e-3)
     inputs = normal(10, 3, seed=9)
-    np.testing.assert_allclose(layer(inputs), tf.nn.relu(reference(inputs)), atol=1e-5)
+    expected = tf.nn.batch_normalization(inputs, layer.moving_mean, layer.moving_variance, None, None, 1e-3)
+    np.testing.assert_allclose(layer(inputs), tf.nn.relu(expected), atol=1e-5)
 
 
-def test_moving_averages_begin_as_means_and_then_forget() -> None:
-    layer, batches = NormReluDropout(momentum=0.5), [normal(64, 3, seed=step) for step in range(3)]
-    for batch in batches:
-        layer(batch, training=True)
-    means = [tf.reduce_mean(batch, 0) for batch in batches]
-    np.testing.assert_allclose(layer.moving_mean.numpy(), (means[0] + means[1]) / 4 + means[2] / 2, atol=1e-6)
+def test_after_many_batches_the_moving_averages_are_exponential() -> None:
+    layer = NormReluDropout(momentum=0.5)
+    for step in range(8):
+        layer(tf.fill([4, 1], float(step)), training=True)
+    expected = 0.0
+    for step in range(8):
+        expected += (step - expected) * max(0.5, 1.0 / (step + 1))
+    assert float(layer.moving_mean[0]) == pytest.approx(expected)
 
 
 def test_ranks_that_share_their_sums_have_the_statistics_of_all_rows() -> None:
