@@ -88,18 +88,20 @@ def random_rows(count: int, seed: int, users: int = 20, tweets: int = 30) -> lis
 
 
 class Prepared:
-    """The whole way from raw rows to encoded ones, in memory."""
+    """The whole way from raw rows to encoded ones, in memory; cut off from their plans, as files would."""
 
     def __init__(self, train: DataFrame, test: DataFrame, **parameters: Any) -> None:
         given = RecSys2021FeatureParameters(**parameters)
-        self.cleaned = with_one_value_per_list(clean_rows(train, given.label), given.min_count.model_dump()).cache()
+        cleaned = with_one_value_per_list(clean_rows(train, given.label), given.min_count.model_dump())
+        self.cleaned = cleaned.localCheckpoint()
         self.spec: FeatureSpec
         self.spec, vocabularies = fit_spec(self.cleaned, given)
-        self.vocabulary = vocabularies.cache()
+        self.vocabulary = vocabularies.localCheckpoint()
         columns = [part.split()[0] for part in VOCABULARY_SCHEMA.split(", ")]
         frames = {name: self.vocabulary.where(f"name = '{name}'").select(*columns) for name in VOCABULARIES}
-        encoded = encode_train_and_test(self.cleaned, clean_rows(test, given.label), self.spec, frames).cache()
-        self.train, self.test = (encoded.where(F.col("split") == part).drop("split") for part in (TRAIN, TEST))
+        encoded = encode_train_and_test(self.cleaned, clean_rows(test, given.label), self.spec, frames)
+        kept = encoded.localCheckpoint()
+        self.train, self.test = (kept.where(F.col("split") == part).drop("split") for part in (TRAIN, TEST))
 
     def ids(self, name: str) -> dict[str, int]:
         """A vocabulary as value -> id."""

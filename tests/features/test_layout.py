@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import pytest
 
-from tandem.features.layout import shuffled
+from tandem.features.layout import shuffled, shuffled_texts
 
 
 def make_rows(spark, partitions):
@@ -40,3 +40,19 @@ def test_each_partition_becomes_one_file_in_its_order(spark, tmp_path):
     assert len(written) == 4
     pq = pytest.importorskip("pyarrow.parquet")
     assert [[tuple(r.values()) for r in pq.read_table(path).to_pylist()] for path in written] == files(frame)
+
+
+def make_texts(spark, partitions):
+    """Every pair twice, with different numbers."""
+    rows = [(f"u{user}", f"t{item}", number) for user in range(20) for item in range(10) for number in (1, 2)]
+    return spark.createDataFrame(rows, "user_id string, tweet_id string, number int").repartition(partitions)
+
+
+def test_rows_with_text_keys_are_shuffled_alike_and_equal_keys_are_ordered(spark):
+    keys = ("user_id", "tweet_id")
+    expected = files(shuffled_texts(make_texts(spark, 1), 1, keys, num_files=3))
+    assert [len(part) > 50 for part in expected] == [True] * 3
+    assert files(shuffled_texts(make_texts(spark, 5), 1, keys, num_files=3)) == expected
+    assert files(shuffled_texts(make_texts(spark, 5), 2, keys, num_files=3)) != expected
+    for part in expected:
+        assert [row[2] for row in part] == [1, 2] * (len(part) // 2)

@@ -4,7 +4,16 @@ import pytest
 from pydantic import ValidationError
 
 from tandem.errors import UserError
-from tandem.features.spec import BagFeature, FeatureSpec, MinMaxFeature, VocabularyFeature
+from tandem.features.spec import (
+    BagFeature,
+    BucketFeature,
+    CrossFeature,
+    FeatureSpec,
+    MinMaxFeature,
+    RankedVocabularyFeature,
+    ScaledFeature,
+    VocabularyFeature,
+)
 
 
 def make_spec(**changes: object) -> FeatureSpec:
@@ -76,3 +85,30 @@ def test_a_vocabulary_has_its_values_in_exactly_one_place():
 def test_the_size_of_an_inline_vocabulary_must_fit():
     with pytest.raises(ValidationError, match="size of g is 5"):
         VocabularyFeature(name="g", table="user", column="g", size=5, values=("a",))
+
+
+def make_wide_spec():
+    ranked = {"table": "item", "column": "tags", "size": 9, "path": "vocabularies/tags.parquet", "digest": "ab"}
+    return make_spec(
+        features=(
+            RankedVocabularyFeature(name="tags", kept={"two_tower": 4}, **ranked),
+            BucketFeature(name="bin", table="user", column="followers", edges=(1.0, 10.0)),
+            CrossFeature(name="tags_x_bin", table="pair", columns=("tags", "bin"), buckets=50),
+            ScaledFeature(name="followers", table="user", column="followers", min=0.0, max=9.0, log=True),
+        )
+    )
+
+
+def test_every_kind_of_feature_survives_json_text():
+    spec = make_wide_spec()
+    assert FeatureSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
+
+
+def test_sizes_of_a_model_are_cut_off_by_its_limits():
+    assert make_wide_spec().sizes == {"tags": 9, "bin": 4, "tags_x_bin": 51}
+    assert make_wide_spec().sizes_of("two_tower") == {"tags": 4, "bin": 4, "tags_x_bin": 51}
+    assert make_wide_spec().sizes_of("wnd") == make_wide_spec().sizes
+
+
+def test_pairs_have_features_of_their_own():
+    assert [feature.name for feature in make_wide_spec().side_features("pair")] == ["tags_x_bin"]

@@ -54,7 +54,7 @@ def test_files_of_different_forms_are_read_together(spark: SparkSession, tmp_pat
     as_text = {name: None if value is None else str(value) for name, value in row(tweet_id="two").items()}
     pq.write_table(table(as_text | {"reply_timestamp": "", "like_timestamp": "0"}, types=texts), folder / "train" / "b")
     train = read_recsys2021(spark, folder, now=NOW).train
-    assert values(train) == [tuple(row(tweet_id=name).values()) for name in ("one", "two")]
+    assert values(train) == [tuple(row(tweet_id=name).values()) for name in ("two", "one")]
 
 
 @pytest.mark.parametrize(
