@@ -76,7 +76,7 @@ def random_rows(count: int, seed: int, users: int = 20, tweets: int = 30) -> lis
                 "tweet_type": draw.choice(["Retweet", "Quote", "TopLevel"]),
                 "language": draw.choice(["EN", "JA", "TH", None]),
                 "tweet_timestamp": 1_600_000_000 + draw.randrange(1000),
-                "enaging_user_follower_count": draw.choice([None, 0, 99, 100, 12_345_678, draw.randrange(5000)]),
+                "enaging_user_follower_count": draw.choice([None, 0, 99, 100, 1_234_567, draw.randrange(5000)]),
                 "engaged_with_user_following_count": draw.randrange(5000),
                 "engaged_with_user_is_verified": draw.choice([True, False, None]),
                 "engagee_follows_engager": draw.choice(["true", "false"]),
