@@ -147,7 +147,8 @@ def test_the_first_tag_of_a_tweet_is_the_most_frequent(train: pd.DataFrame) -> N
     lists = train["hashtags"].str.split("\t")
     frequency = lists.explode().value_counts()
     several = lists[lists.str.len() > 1]
-    assert np.mean([frequency[tags[0]] >= max(frequency[tag] for tag in tags[1:]) for tags in several]) > 0.9
+    assert len(several) > 1_000
+    assert all(frequency[tags[0]] >= frequency[tag] for tags in several for tag in tags[1:])
 
 
 def test_the_signal_is_planted_in_people_and_tweets_more_than_in_side_features(
@@ -168,7 +169,7 @@ def test_users_meet_tweets_of_their_topics(train: pd.DataFrame, test_rows: pd.Da
     users, authors = test_rows["enaging_user_id"].to_numpy(), test_rows["engaged_with_user_id"].to_numpy()
     shuffled = np.random.default_rng(0).permutation(users)
     shares = [np.mean([pair in met for pair in zip(who, authors, strict=True)]) for who in (users, shuffled)]
-    assert shares[0] > 3 * shares[1]
+    assert shares[0] > 2 * shares[1]
 
 
 def test_noise_has_the_rows_and_no_signal(spark: SparkSession, train: pd.DataFrame, tmp_path: Path) -> None:
@@ -177,7 +178,8 @@ def test_noise_has_the_rows_and_no_signal(spark: SparkSession, train: pd.DataFra
     features = [name for name in NAMES if name not in ENGAGEMENTS]
     pd.testing.assert_frame_equal(noisy[features], train[features])
     assert made.best_auc == 0.5
-    assert engaged(noisy).mean() == pytest.approx(engaged(train).mean(), abs=0.02)
+    # The planted rate depends a little on who is there; that of noise does not.
+    assert engaged(noisy).mean() == pytest.approx(engaged(train).mean(), abs=0.05)
     rates = _by_rates(noisy, tested, "enaging_user_id", "engaged_with_user_id")
     assert roc_auc_score(engaged(tested), rates) == pytest.approx(0.5, abs=0.03)  # its standard error is 0.009
 

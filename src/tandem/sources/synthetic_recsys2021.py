@@ -56,7 +56,8 @@ def write_synthetic_recsys2021(
     else:
         source = Planted(spark, rows, seed, partitions, noise=kind == "noise")
     split = F.when(Draws(seed).uniform("split", F.col("_row")) < TEST_SHARE, TEST).otherwise(TRAIN).alias("split")
-    with staged_folder(out) as folder, _fast_for_long_expressions(spark):
+    # Java's working directory is the one that it was started in.
+    with staged_folder(out.absolute()) as folder, _fast_for_long_expressions(spark):
         _write(source.rows().select(*NAMES, split), folder, raw=raw)
         manifest = _manifest(source.truth().select("*", split), rows, kind, seed)
         (folder / MANIFEST).write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")

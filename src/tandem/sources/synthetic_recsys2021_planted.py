@@ -149,10 +149,11 @@ class Planted:
     def _list_columns(self) -> dict[str, Column]:
         """Up to three tags, the first the most frequent; up to two links, and where they lead."""
         world, draws, tweet = self.world, self.world.draws, F.col("tweet")
-        tags = [
-            F.when(F.col("tags") > place, draws.identifier("tag", world.rarer_tag(F.col("tag"), place)))
-            for place in range(3)
-        ]
+        first, count = F.col("tag"), F.col("tags")
+        tags = [F.when(count > 0, draws.identifier("tag", first))]
+        for place in (1, 2):
+            companion = draws.identifier("companion", world.companion(first, tweet, place))
+            tags.append(F.when(count > place, companion))
         number = lookup(spread(LINK_COUNTS), draws.percent("number of links", tweet))
         links, domains = [], []
         for place in range(2):

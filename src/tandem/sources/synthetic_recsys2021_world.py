@@ -26,6 +26,7 @@ _TWEET_OFFSET = 8.0
 _AUTHOR_OFFSET = 8.0
 _TAG_OFFSET = 2.0
 _FEWEST_TAGS = 8
+_COMPANIONS = 4
 # Of the tweets that a user meets: 0.65 to 0.85 are of the first topic, then 0.15 of the second, the rest of any.
 _FIRST_TOPIC, _SECOND_TOPIC = (0.65, 0.2), 0.15
 # Of an author's tweets, a topic's tags and links: how many are of its own topic.
@@ -48,7 +49,7 @@ class Sizes:
     @classmethod
     def of(cls, rows: int) -> "Sizes":
         """What grows with the rows: each user is met in 50 of them, a tweet in 20, an author in 100, on average."""
-        topics = min(_MOST_TOPICS, max(2, rows // 800))
+        topics = min(_MOST_TOPICS, max(2, rows // 2_000))
 
         def per_topic(count: int) -> int:
             return topics * max(2, round(count / topics))
@@ -136,14 +137,9 @@ class World:
         """The most frequent tag of a tweet, whether it shows it or not."""
         return self._of_topic("tag", tweet, self.sizes.tags, _TAG_OFFSET)
 
-    def rarer_tag(self, tag: Column, steps: int) -> Column:
-        """The tag of the same topic that is so many thirds of the topic's tags less frequent; null behind the last.
-
-        So far apart the one that a tweet was given first stays the more frequent one.
-        """
-        ranks = self.sizes.tags // self.sizes.topics
-        rarer = tag + steps * (ranks // 3) * self.sizes.topics
-        return F.when(rarer < self.sizes.tags, rarer)
+    def companion(self, tag: Column, tweet: Column, place: int) -> Column:
+        """The second or third tag (place 1 or 2) of a tweet: it comes with no other first tag, so is less frequent."""
+        return tag * (3 * _COMPANIONS) + place * _COMPANIONS + self.draws.below(_COMPANIONS, f"tag {place}", tweet)
 
     def link(self, tweet: Column, place: int) -> Column:
         """The first or second link (place 0 or 1) of a tweet."""
