@@ -1,6 +1,6 @@
 """Writing a generated RecSys Challenge 2021: seeded, any size, the same rows whatever the partitioning.
 
-The rows are made where they are written; the driver keeps a histogram of 65,536 probabilities and nothing else.
+The rows are made where they are written; the driver keeps a histogram of 16,384 probabilities and nothing else.
 """
 
 import json
@@ -28,7 +28,7 @@ TRAIN, TEST = "train", "test"
 TEST_SHARE = 0.2
 
 _ROWS_PER_FILE: dict[Kind, int] = {"planted": 500_000, "noise": 500_000, "unique": 100_000}
-_BINS = 65_536
+_BINS = 16_384
 
 
 def write_synthetic_recsys2021(
