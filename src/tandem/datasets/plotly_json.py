@@ -48,8 +48,8 @@ class PlotlyJSONDataset(AbstractDataset["Figure", "Figure"]):
             staging.write_text(data.to_json() + "\n", encoding="utf-8")
 
     def preview(self) -> PlotlyPreview:
-        """The figure as kedro-viz draws it."""
-        return PlotlyPreview(json.loads(self._filepath.read_text(encoding="utf-8")))
+        """The figure as kedro-viz draws it; an empty one where no run has made it yet."""
+        return PlotlyPreview(json.loads(self._filepath.read_text(encoding="utf-8")) if self._exists() else {})
 
     def _exists(self) -> bool:
         return self._filepath.is_file()
