@@ -3,8 +3,11 @@
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
+from tandem.distributed import rank
+from tandem.distributed.binding import expression
 from tandem.distributed.collectives import Communicator
 from tandem.distributed.rank import emit, heartbeat, run_rank, say
 from tandem.errors import UserError
@@ -12,7 +15,9 @@ from tandem.errors import UserError
 
 def main(spec: dict[str, Any], ranks: Communicator) -> None:
     print(f"printed by rank {ranks.rank}")
-    emit({"event": "hello", "mask": sorted(os.sched_getaffinity(0)), "threads": os.environ["OMP_NUM_THREADS"]})
+    masks = [sorted(os.sched_getaffinity(int(thread.name))) for thread in Path("/proc/self/task").iterdir()]
+    mask, threads = sorted(os.sched_getaffinity(0)), os.environ["OMP_NUM_THREADS"]
+    emit({"event": "hello", "mask": mask, "threads": threads, "thread_masks": masks})
     ranks.barrier()
     if ranks.rank == spec.get("who", 0):
         act(spec.get("what"))
@@ -37,5 +42,13 @@ def act(what: str | None) -> None:
         os._exit(0)
 
 
+def break_what_the_scenario_says() -> None:
+    if os.environ.get("SCENARIO") == "another list for Horovod":
+        rank.rank_environment = lambda planned, ranks: {"HOROVOD_THREAD_AFFINITY": "0"}
+    if os.environ.get("SCENARIO") == "no room in rankfiles":
+        expression.LONGEST_SLOT_LIST = 0
+
+
 if __name__ == "__main__":
+    break_what_the_scenario_says()
     run_rank(main, "torch")

@@ -15,7 +15,10 @@ from typing import Any
 import pytest
 
 from tandem.distributed import collectives, mpirun
+from tandem.distributed.binding import expression
+from tandem.distributed.binding.planning import plan
 from tandem.distributed.launcher import LaunchResult, RankError, launch
+from tandem.distributed.topology import Cpu, Topology, detect
 from tandem.errors import UserError
 from tandem.parameters import DistributedParameters
 
@@ -100,9 +103,11 @@ def test_one_rank_runs_in_a_child_bound_as_planned(run: Callable[..., LaunchResu
     events: list[dict[str, Any]] = []
     result = run({"a": 1}, events.append, num_ranks=1, cores_per_rank=1)
     first = min(os.sched_getaffinity(0))
-    assert events == [{"event": "hello", "mask": [first], "threads": "1", "rank": 0}]
+    (hello,) = events
+    assert (hello["rank"], hello["mask"], hello["threads"]) == (0, [first], "1")
     assert result.ranks[0]["cpus"] == [first]
     assert result.ranks[0]["bound_by"] == "launcher"
+    assert list(result.ranks[0]) == ["rank", "host", "cpus", "numa_domains", "threads", "horovod_cpu", "bound_by"]
     assert (result.log_dir / "rank-0.log").read_text() == "printed by rank 0\n"
     assert json.loads((tmp_path / "spec.json").read_text()) == {"a": 1}
 
@@ -147,6 +152,51 @@ def test_a_binding_that_differs_from_the_plan(
     assert [row["cpus"] for row in result.ranks] == [[cpu] for cpu in sorted(os.sched_getaffinity(0))[:2]]
     assert {row["bound_by"] for row in result.ranks} == {"rank"}
     assert "the rank binds itself" in caplog.text
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not TWO_CORES, reason="two ranks are bound to a core each")
+def test_horovods_thread_has_the_cpu_of_the_plan(run: Callable[..., LaunchResult]) -> None:
+    first, second = sorted(os.sched_getaffinity(0))[:2]
+    events: list[dict[str, Any]] = []
+    crossed = {"num_ranks": 2, "cores_per_rank": 1, "horovod_cpus": (second, first), "strict": True}
+    result = run({}, events.append, **crossed)
+    assert [row["horovod_cpu"] for row in result.ranks] == [second, first]
+    assert [row["cpus"] for row in result.ranks] == [[first], [second]]
+    by_rank = {event["rank"]: event["thread_masks"] for event in events}
+    assert [second] in by_rank[0], "only Horovod's thread leaves the rank's core"
+    assert [first] in by_rank[1]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not TWO_CORES, reason="two ranks are bound to a core each")
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_horovod_thread_elsewhere(
+    run: Callable[..., LaunchResult], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, strict: bool
+) -> None:
+    # Horovod refuses a list that has not one CPU per rank, and its thread then runs where the rank does.
+    monkeypatch.setenv("SCENARIO", "another list for Horovod")
+    first, second = sorted(os.sched_getaffinity(0))[:2]
+    crossed = {"num_ranks": 2, "cores_per_rank": 1, "horovod_cpus": (second, first), "strict": strict}
+    if strict:
+        with pytest.raises(UserError, match=r"has no thread on CPU \d alone"):
+            run({}, **crossed)
+        return
+    run({}, **crossed)
+    assert "alone; it goes on" in caplog.text
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not TWO_CORES, reason="two ranks are bound to a core each")
+def test_a_plan_that_mpirun_cannot_be_told_is_carried_out_by_the_ranks(
+    run: Callable[..., LaunchResult], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCENARIO", "no room in rankfiles")
+    monkeypatch.setattr(expression, "LONGEST_SLOT_LIST", 0)
+    result = run({}, num_ranks=2, cores_per_rank=1, strict=True)
+    assert [row["cpus"] for row in result.ranks] == [[cpu] for cpu in sorted(os.sched_getaffinity(0))[:2]]
+    assert {row["bound_by"] for row in result.ranks} == {"rank"}
+    assert "was bound to" not in caplog.text
 
 
 @pytest.mark.parametrize("num_ranks", ONE_AND_TWO)
@@ -281,23 +331,17 @@ def test_a_missing_mpirun_is_named(
 
 
 def test_the_command_of_two_ranks(tmp_path: Path) -> None:
-    from tandem.distributed.binding import plan
-    from tandem.distributed.topology import Cpu, Topology
-
-    two = plan(Topology((Cpu(4, 0, 4, 0), Cpu(6, 0, 6, 0)), (4, 6)), 2, 1)
+    two = plan([Topology((Cpu(4, 0, 4, 0), Cpu(6, 0, 6, 0)), (4, 6))], DistributedParameters(num_ranks=2))
     assert mpirun.rankfile(two) == "rank 0=localhost slot=0\nrank 1=localhost slot=1\n"
     argv = mpirun.command(two, "tandem.training.ncf_rank", tmp_path / "spec.json", tmp_path / "rankfile")
     assert argv[1:5] == ["-np", "2", "--map-by", f"rankfile:file={tmp_path}/rankfile"]
     assert argv[argv.index("mpi_yield_when_idle") + 1] == "1", "one core is shared with Horovod's thread"
     assert argv[-4:] == [sys.executable, "-m", "tandem.training.ncf_rank", str(tmp_path / "spec.json")]
-    one = plan(Topology((Cpu(4, 0, 4, 0),), (4,)), 1, 1)
+    one = plan([Topology((Cpu(4, 0, 4, 0),), (4,))], DistributedParameters(num_ranks=1))
     assert mpirun.command(one, "m", Path("s"), Path("r")) == [sys.executable, "-m", "m", "s"]
 
 
 def test_the_environment_of_ranks_has_nothing_of_an_outer_job(tmp_path: Path) -> None:
-    from tandem.distributed.binding import plan
-    from tandem.distributed.topology import detect
-
     outer = {
         "OMPI_COMM_WORLD_RANK": "3",
         "PMIX_RANK": "3",
@@ -307,7 +351,7 @@ def test_the_environment_of_ranks_has_nothing_of_an_outer_job(tmp_path: Path) ->
         "OMP_NUM_THREADS": "64",
     }
     found = mpirun.environment(
-        plan(detect(), 1, 1),
+        plan([detect()], DistributedParameters(num_ranks=1, cores_per_rank=1)),
         module="tandem.training",
         work_dir=tmp_path,
         job_id="j",
@@ -318,3 +362,19 @@ def test_the_environment_of_ranks_has_nothing_of_an_outer_job(tmp_path: Path) ->
     assert not {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PRTE_LAUNCHED", "HOROVOD_TIMELINE"} & set(found)
     assert found["HOME"] == "/home/me"
     assert found["OMP_NUM_THREADS"] == "1"
+
+
+def test_the_environment_of_a_rank_follows_its_binding(tmp_path: Path) -> None:
+    cpus = tuple(Cpu(cpu, cpu // 8 % 2, cpu % 16, cpu // 8 % 2) for cpu in range(32))
+    hosts = [Topology(cpus, tuple(range(32)), host="large"), Topology(cpus[:2], (0, 1), host="small")]
+    ranks = plan(hosts, DistributedParameters(), ranks_per_host=[2, 1]).ranks
+    large = mpirun.rank_environment(ranks[1], ranks)
+    assert large["HOROVOD_THREAD_AFFINITY"] == "7,15", "one CPU per rank of the host"
+    assert (large["OMP_NUM_THREADS"], large["OMP_PLACES"]) == ("7", "cores")
+    small = mpirun.rank_environment(ranks[2], ranks)
+    assert "HOROVOD_THREAD_AFFINITY" not in small
+    assert small["TF_NUM_INTRAOP_THREADS"] == "2"
+    siblings = plan(hosts[:1], DistributedParameters(hardware_threads=True)).ranks
+    assert mpirun.rank_environment(siblings[0], siblings)["OMP_PLACES"] == "threads"
+    unbound = plan(hosts[:1], DistributedParameters(bind=False)).ranks
+    assert "OMP_PROC_BIND" not in mpirun.rank_environment(unbound[0], unbound)

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from tandem.distributed.binding import RankBinding
+from tandem.distributed.binding.table import RankBinding
 
 Framework = Literal["torch", "tensorflow"]
 
@@ -71,12 +71,10 @@ class Job:
         content = {"framework": framework, "strict": strict, "ranks": [asdict(binding) for binding in bindings]}
         write_json(self.folder / "job.json", content)
 
-    def read_binding(self, rank: int) -> tuple[RankBinding, bool]:
-        """One rank's planned binding, and whether a deviation is an error."""
+    def read_plan(self) -> tuple[list[RankBinding], bool]:
+        """All ranks' planned bindings, and whether a deviation is an error."""
         content = json.loads((self.folder / "job.json").read_text())
-        row = content["ranks"][rank]
-        lists = {name: tuple(row[name]) for name in ("cpus", "cores", "numa_domains")}
-        return RankBinding(**{**row, **lists}), content["strict"]
+        return [_binding(row) for row in content["ranks"]], content["strict"]
 
     def failures(self) -> list["Failure"]:
         """All failure records: the true causes by time, then those of ranks that only lost their peers."""
@@ -117,6 +115,11 @@ class EventReader:
         if complete:
             self._offset += len(complete) + 1
             yield from (json.loads(line) for line in complete.splitlines())
+
+
+def _binding(row: Mapping[str, Any]) -> RankBinding:
+    fields: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
+    return RankBinding(**fields)
 
 
 def rank_of_environment(environment: Mapping[str, str] = os.environ) -> tuple[int, int]:

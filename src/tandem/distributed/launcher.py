@@ -22,7 +22,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from tandem.distributed import mpirun
-from tandem.distributed.binding import BindingPlan, plan
+from tandem.distributed.binding.planning import plan
+from tandem.distributed.binding.table import BindingPlan
 from tandem.distributed.collectives import horovod_missing
 from tandem.distributed.following import Follower, RankError
 from tandem.distributed.job import Framework, Job, write_text
@@ -99,8 +100,8 @@ def make_plan(topology: Topology, parameters: DistributedParameters, framework: 
         )
     if reason is not None:
         _log.warning("%s: training in one process (make setup mends it)", reason)
-        num_ranks = 1
-    return plan(topology, num_ranks, parameters.cores_per_rank, bind=parameters.bind)
+        parameters = parameters.model_copy(update={"num_ranks": 1})
+    return plan([topology], parameters)
 
 
 def _announce(bindings: BindingPlan) -> None:
@@ -135,7 +136,7 @@ def _run(
         stall_seconds=stall_seconds,
     )
     argv = mpirun.command(bindings, module, job.spec_file, rankfile)
-    own_cpus = bindings.ranks[0].cpus if len(bindings.ranks) == 1 and bindings.ranks[0].bound else ()
+    own_cpus = bindings.ranks[0].cpus if len(bindings.ranks) == 1 and bindings.bound else ()
     with _sigterm_unwinds():
         process = start_tied(argv, environment, job.mpirun_log, own_cpus)
         try:

@@ -1,8 +1,7 @@
 """The command and the environment of a job: plain ``mpirun`` of Open MPI 5, or a child process for one rank.
 
-The binding plan goes to mpirun as a rankfile: of all its options the only one that says, per rank, which cores, for
-any plan (Open MPI's ``--map-by`` patterns say it for regular ones only). Rankfiles count cores by hwloc's logical
-number, and each rank checks from inside that this led to the planned CPUs.
+The binding plan is put into mpirun's words by ``binding.expression``; each rank checks from inside that they led to
+the planned CPUs.
 """
 
 import importlib.util
@@ -12,7 +11,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tandem.distributed.binding import BindingPlan
+from tandem.distributed.binding.expression import launch_line
+from tandem.distributed.binding.table import BindingPlan, RankBinding
 from tandem.distributed.job import JOB_ID, NUM_RANKS, WORK_DIR
 from tandem.errors import UserError
 
@@ -23,6 +23,7 @@ _THREAD_VARIABLES = (
     "MKL_NUM_THREADS",
     "TF_NUM_INTRAOP_THREADS",
 )
+_HOROVOD_CPUS = "HOROVOD_THREAD_AFFINITY"
 
 # Shared memory on one host. A waiting MPI call gives its core away: Horovod's thread waits for its peers in the middle
 # of the computation, on the rank's only core. Median step of two one-core ranks with about 11.6 ms of computation and
@@ -57,9 +58,8 @@ def _mpirun() -> Path | None:
 
 
 def rankfile(plan: BindingPlan) -> str:
-    """The plan in Open MPI's words: logical core numbers per rank."""
-    lines = (f"rank {rank.rank}=localhost slot={','.join(map(str, rank.cores))}" for rank in plan.ranks)
-    return "\n".join(lines) + "\n"
+    """The plan in Open MPI's words; empty where it needs none."""
+    return launch_line(plan, "openmpi5", (), Path()).rankfile
 
 
 def command(plan: BindingPlan, module: str, spec_file: Path, rankfile_path: Path) -> list[str]:
@@ -67,11 +67,7 @@ def command(plan: BindingPlan, module: str, spec_file: Path, rankfile_path: Path
     program = [sys.executable, "-m", module, str(spec_file)]
     if len(plan.ranks) == 1:
         return program
-    if plan.ranks[0].bound:
-        placement = ["--map-by", f"rankfile:file={rankfile_path}"]
-    else:
-        placement = ["--map-by", ":OVERSUBSCRIBE", "--bind-to", "none"]
-    return [str(find_mpirun()), "-np", str(len(plan.ranks)), *placement, *_mca(), *program]
+    return [str(find_mpirun()), *launch_line(plan, "openmpi5", [*_mca(), *program], rankfile_path).arguments]
 
 
 def _mca() -> list[str]:
@@ -89,9 +85,8 @@ def environment(
     inherited: Mapping[str, str] = os.environ,
 ) -> dict[str, str]:
     """A clean environment: nothing of an outer MPI job, our own threads, quiet frameworks, short temporary paths."""
-    threads = str(plan.ranks[0].threads)
     clean = {name: value for name, value in inherited.items() if not name.startswith(_SCRUBBED)}
-    clean |= dict.fromkeys(_THREAD_VARIABLES, threads)
+    clean |= rank_environment(plan.ranks[0], plan.ranks)
     clean |= {
         "TF_NUM_INTEROP_THREADS": "1",
         "TF_CPP_MIN_LOG_LEVEL": "2",
@@ -108,9 +103,21 @@ def environment(
         JOB_ID: job_id,
         NUM_RANKS: str(len(plan.ranks)),
     }
-    if plan.ranks[0].bound:
-        clean |= {"OMP_PROC_BIND": "close", "OMP_PLACES": "cores"}
     return clean
+
+
+def rank_environment(rank: RankBinding, ranks: Sequence[RankBinding]) -> dict[str, str]:
+    """The variables of one rank's threads; on hosts of other sizes they are others.
+
+    Horovod takes a list for all ranks of a host, so its thread has a CPU of its own on each of them or on none.
+    """
+    found = dict.fromkeys(_THREAD_VARIABLES, str(rank.threads))
+    if rank.bound:
+        found |= {"OMP_PROC_BIND": "close", "OMP_PLACES": "threads" if rank.threads > len(rank.cores) else "cores"}
+    local = [other.horovod_cpu for other in ranks if other.host == rank.host]
+    if all(cpu is not None for cpu in local):
+        found[_HOROVOD_CPUS] = ",".join(map(str, local))
+    return found
 
 
 def _import_folders(module: str, inherited: str) -> Sequence[str]:

@@ -24,11 +24,11 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tandem.distributed.binding import RankBinding
+from tandem.distributed.binding.expression import binds_itself
+from tandem.distributed.binding.table import BindingPlan, RankBinding
 from tandem.distributed.collectives import Communicator, connect
 from tandem.distributed.job import (
     WORK_DIR,
@@ -39,6 +39,7 @@ from tandem.distributed.job import (
     started_by_mpi,
     write_json,
 )
+from tandem.distributed.mpirun import rank_environment
 from tandem.distributed.processes import die_with_parent
 from tandem.distributed.topology import detect, format_cpu_list
 from tandem.errors import UserError
@@ -61,8 +62,12 @@ def run_rank(main: Callable[[dict[str, Any], Communicator], None], framework: Fr
     _set_signals()
     _open_events(job.event_file(rank))
     try:
-        _start(job, rank)
+        bindings, strict = job.read_plan()
+        planned = bindings[rank]
+        os.environ.update(rank_environment(planned, bindings))
+        _report(planned, _agree(planned, strict=strict, alone=binds_itself(BindingPlan(tuple(bindings)), "openmpi5")))
         ranks = connect(framework)
+        _check_horovod_cpu(planned, strict=strict)
         emit({"event": "connected"})
         main(json.loads(Path(sys.argv[1]).read_text()), ranks)
         ranks.close()
@@ -120,40 +125,53 @@ def _open_events(path: Path) -> None:
     _state["file"] = path.open("ab", buffering=0)
 
 
-def _start(job: Job, rank: int) -> None:
-    """Check, and where needed mend, this rank's CPU mask; report it before any framework is imported."""
-    planned, strict = job.read_binding(rank)
-    fact = tuple(sorted(os.sched_getaffinity(0)))
-    bound_by = _agree(planned, fact, strict=strict)
-    actual = replace(planned, cpus=tuple(sorted(os.sched_getaffinity(0))))
-    domains = sorted({cpu.numa for cpu in detect().cpus if cpu.id in actual.cpus})
+def _report(planned: RankBinding, bound_by: str) -> None:
+    """Tell the launcher where this rank is in fact, before any framework is imported."""
+    cpus = sorted(os.sched_getaffinity(0))
     row = {
-        "rank": rank,
+        "rank": planned.rank,
         "host": socket.gethostname(),
-        "cpus": list(actual.cpus),
-        "numa_domains": domains,
+        "cpus": cpus,
+        "numa_domains": sorted({cpu.numa for cpu in detect().cpus if cpu.id in cpus}),
         "threads": planned.threads,
+        "horovod_cpu": planned.horovod_cpu,
         "bound_by": bound_by,
     }
     emit({"event": "started", "pid": os.getpid(), "row": row})
 
 
-def _agree(planned: RankBinding, fact: tuple[int, ...], *, strict: bool) -> str:
-    """Make the CPU mask the planned one; returns who bound it: "mpirun", "launcher", "rank" or "nobody"."""
+def _agree(planned: RankBinding, *, strict: bool, alone: bool) -> str:
+    """Check, and where needed mend, this rank's CPU mask.
+
+    Returns who bound it: "mpirun", "launcher", "rank" or "nobody". ``alone``: mpirun could not be told the plan.
+    """
     if not planned.bound:
         return "nobody"
+    fact = tuple(sorted(os.sched_getaffinity(0)))
     if fact == planned.cpus:
         return "mpirun" if started_by_mpi() else "launcher"
-    found = (
-        f"rank {planned.rank} on {socket.gethostname()} was bound to CPUs {format_cpu_list(fact)}, "
-        f"the plan says {format_cpu_list(planned.cpus)}"
-    )
-    if strict:
-        raise UserError(f"{found}; see `make doctor`, or set distributed.strict: false to have ranks bind themselves")
-    say(f"{found}; the rank binds itself", warning=True)
+    if not alone:
+        found = f"was bound to CPUs {format_cpu_list(fact)}, the plan says {format_cpu_list(planned.cpus)}"
+        _differs(planned, found, strict=strict, otherwise="the rank binds itself")
     for thread in Path("/proc/self/task").iterdir():  # a BLAS imported so far has threads already
         os.sched_setaffinity(int(thread.name), planned.cpus)
     return "rank"
+
+
+def _check_horovod_cpu(planned: RankBinding, *, strict: bool) -> None:
+    """Check that a thread of this rank, which can only be Horovod's own, has the planned CPU to itself."""
+    if planned.horovod_cpu is None or not started_by_mpi():
+        return
+    masks = [os.sched_getaffinity(int(thread.name)) for thread in Path("/proc/self/task").iterdir()]
+    if {planned.horovod_cpu} not in masks:
+        _differs(planned, f"has no thread on CPU {planned.horovod_cpu} alone", strict=strict, otherwise="it goes on")
+
+
+def _differs(planned: RankBinding, found: str, *, strict: bool, otherwise: str) -> None:
+    found = f"rank {planned.rank} on {socket.gethostname()} {found}"
+    if strict:
+        raise UserError(f"{found}; see `make doctor`, or set distributed.strict: false, with which {otherwise}")
+    say(f"{found}; {otherwise}", warning=True)
 
 
 def _record_failure(job: Job, rank: int, error: BaseException) -> None:

@@ -1,0 +1,1 @@
+"""Which rank runs on which cores, and how each MPI is told so."""
