@@ -331,6 +331,44 @@ def doctor() -> None:
             sys.exit(1)
 
 
+@cli.command()
+@click.option("--ranks", type=click.IntRange(min=1), help="Number of ranks; otherwise one per NUMA domain.")
+@click.option("--cores-per-rank", type=click.IntRange(min=1), help="Otherwise as many as fit a domain.")
+@click.option("--communication-cores", type=click.IntRange(min=0), help="Of each rank, without a computing thread.")
+@click.option("--domain", type=click.Choice(["numa", "package", "host"]), default="numa", show_default=True)
+@click.option(
+    "--xml",
+    type=click.Path(path_type=Path, dir_okay=False),
+    multiple=True,
+    help="Plan for another host, saved there by lstopo --of xml FILE; repeat it for several hosts.",
+)
+@click.option(
+    "--mpi",
+    type=click.Choice(["openmpi5", "openmpi4", "intelmpi", "mpich"]),
+    help="Print how this MPI is told the plan as well.",
+)
+def topology(
+    ranks: int | None,
+    cores_per_rank: int | None,
+    communication_cores: int | None,
+    domain: Literal["numa", "package", "host"],
+    xml: tuple[Path, ...],
+    mpi: Literal["openmpi5", "openmpi4", "intelmpi", "mpich"] | None,
+) -> None:
+    """Say what this host has and may use, and which rank would run where."""
+    with one_line_errors():
+        from tandem.distributed.binding.report import report_topology
+        from tandem.parameters import DistributedParameters
+
+        parameters = DistributedParameters(
+            num_ranks=ranks or "auto",
+            cores_per_rank=cores_per_rank or "auto",
+            communication_cores="auto" if communication_cores is None else communication_cores,
+            domain=domain,
+        )
+        click.echo(report_topology(xml, parameters, mpi))
+
+
 def main() -> None:
     """Entry point of the ``tandem`` command, in a project folder or from an installed wheel."""
     if sys.platform != "linux":
