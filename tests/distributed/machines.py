@@ -18,11 +18,15 @@ SAVED = Path(__file__).resolve().parents[1] / "data" / "topologies"
 
 @dataclass(frozen=True)
 class Plan:
-    """CPUs of each rank, threads of every rank, CPU of Horovod's thread of each (none: None); no CPUs: unbound."""
+    """CPUs of each rank, threads of every rank, CPU of Horovod's thread of each (none: None); no CPUs: unbound.
+
+    ``told``: whether Open MPI can be told the plan, within the 63 characters that it keeps of a rank's list.
+    """
 
     cpus: Sequence[str]
     threads: int
     horovod: Sequence[int] | None = None
+    told: bool = True
 
 
 @dataclass(frozen=True)
@@ -141,13 +145,25 @@ MACHINES = {
         two_sockets(28),
         range(42),
         {
-            1: Plan(["0-27"], threads=28),
+            1: Plan(["0-27"], threads=28, told=False),
             2: Plan(["0-13", "28-41"], threads=13, horovod=[13, 41]),
             4: Plan(["0-8", "9-17", "18-26", "28-36"], threads=8, horovod=[8, 17, 26, 36]),
             8: Plan(["0-3", "4-7", "8-11", "12-15", "16-19", "28-31", "32-35", "36-39"], threads=4),
             42: Plan([str(cpu) for cpu in range(42)], threads=1),
         },
         xml="xeon_2x28",
+    ),
+    # Clouds number the two threads of a core one after the other.
+    "vm_with_adjacent_threads": Machine(
+        [CoreRow((2 * core, 2 * core + 1), core // 8, core // 8) for core in range(16)],
+        range(32),
+        {
+            1: Plan(["0-15"], threads=8),
+            2: Plan(["0-15", "16-31"], threads=7, horovod=[14, 30]),
+            4: Plan(["0-7", "8-15", "16-23", "24-31"], threads=4),
+            8: Plan(["0-3", "4-7", "8-11", "12-15", "16-19", "20-23", "24-27", "28-31"], threads=2),
+            16: Plan([f"{cpu}-{cpu + 1}" for cpu in range(0, 32, 2)], threads=1),
+        },
     ),
     # Some firmware numbers sockets in turn.
     "even_and_odd_sockets": Machine(
