@@ -13,6 +13,7 @@ from tandem.parameters import NeuMFParameters
 USERS = SideSizes(num_ids=6, categorical={"gender": 3, "zip_code": 4}, numeric=("age",))
 ITEMS = SideSizes(num_ids=9, bags={"genres": 5})
 SMALL = NeuMFParameters(gmf_dim=3, mlp_dim=4, hidden_units=(5, 2), side_dim=2, dropout=0.5)
+PLAIN_SUM = SMALL.model_copy(update={"weighted_gmf": False})
 
 
 def tables() -> tuple[SideTable, SideTable]:
@@ -47,18 +48,22 @@ def logit_by_the_paper(model: NeuMF, user: int, item: int) -> float:
     for layer in model.hidden:
         hidden = torch.relu(layer(hidden))
     product = model.users.gmf.weight[user] * model.items.gmf.weight[item]
+    if not model.config.parameters.weighted_gmf:
+        return (product.sum() + model.output(hidden)).item()
     return model.output(torch.cat([product, hidden])).item()
 
 
-def test_the_logit_is_that_of_the_paper():
-    model = neumf()
+@pytest.mark.parametrize("parameters", [SMALL, PLAIN_SUM])
+def test_the_logit_is_that_of_the_paper(parameters):
+    model = neumf(parameters)
     users, items = torch.tensor([0, 1, 5, 3]), torch.tensor([8, 0, 2, 2])
     expected = [logit_by_the_paper(model, int(u), int(i)) for u, i in zip(users, items, strict=True)]
     np.testing.assert_allclose(model(users, items).detach(), expected, rtol=1e-5)
 
 
-def test_several_items_per_user_score_like_pairs():
-    model = neumf()
+@pytest.mark.parametrize("parameters", [SMALL, PLAIN_SUM])
+def test_several_items_per_user_score_like_pairs(parameters):
+    model = neumf(parameters)
     users, items = torch.tensor([1, 4]), torch.tensor([[1, 2, 3], [8, 0, 2]])
     pairs = model(users.repeat_interleave(3), items.reshape(-1)).view(2, 3)
     torch.testing.assert_close(model(users, items), pairs)
@@ -72,10 +77,20 @@ def test_all_items_at_once_score_like_pairs_in_blocks_of_any_size(max_cells):
     torch.testing.assert_close(model.score_all(users, max_cells=max_cells), expected.detach())
 
 
+def test_a_plain_sum_has_no_gmf_weights_to_train():
+    model = NeuMF(NeuMFConfig(parameters=PLAIN_SUM, users=USERS, items=ITEMS)).eval()
+    assert model.output.in_features == SMALL.hidden_units[-1]
+    torch.nn.init.zeros_(model.output.weight)
+    expected = (model.users.gmf.weight[2] * model.items.gmf.weight[4]).sum() + model.output.bias[0]
+    torch.testing.assert_close(model(torch.tensor([2]), torch.tensor([4]))[0], expected)
+
+
 def test_few_ids_of_a_large_table_are_computed_alone_and_the_same():
     model = neumf()
-    torch.testing.assert_close(model.users(torch.tensor([2])), model.users.all()[[2]])
-    torch.testing.assert_close(model.items(torch.tensor([[7]])), model.items.all()[7].view(1, 1, -1))
+    for few, every in zip(model.users(torch.tensor([2])), model.users.all(), strict=True):
+        torch.testing.assert_close(few, every[[2]])
+    for few, every in zip(model.items(torch.tensor([[7]])), model.items.all(), strict=True):
+        torch.testing.assert_close(few, every[7].view(1, 1, -1))
 
 
 def test_side_features_are_registered_trained_and_saved():
@@ -130,9 +145,9 @@ def test_a_missing_or_foreign_model_is_one_line(tmp_path):
         load_ncf(tmp_path)
 
 
-@pytest.mark.parametrize("units", [(5, 2), (5,)])
-def test_the_scorer_without_pytorch_gives_the_same_scores(tmp_path, units):
-    model = neumf(SMALL.model_copy(update={"hidden_units": units})).train()
+@pytest.mark.parametrize("parameters", [SMALL, PLAIN_SUM, SMALL.model_copy(update={"hidden_units": (5,)})])
+def test_the_scorer_without_pytorch_gives_the_same_scores(tmp_path, parameters):
+    model = neumf(parameters).train()
     save_ncf(model, tmp_path, calibration=Calibration(scale=2.0, offset=-1.0))
     assert model.training  # saving in the middle of a training changes nothing
     model.eval()

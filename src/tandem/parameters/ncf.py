@@ -11,6 +11,9 @@ class NeuMFParameters(Parameters):
     """Sizes of NeuMF (He et al. 2017, section 3.4)."""
 
     gmf_dim: int = Field(16, ge=1, description="width of the generalised matrix factorisation part")
+    weighted_gmf: bool = Field(
+        True, description="train an output weight per GMF dimension; false: all 1, so none can undo embedding_l2"
+    )
     mlp_dim: int = Field(64, ge=1, description="width of the user and of the item embedding of the MLP part")
     hidden_units: tuple[int, ...] = Field((64, 32, 16), min_length=1)
     side_dim: int = Field(8, ge=0, description="width of each side feature's embedding; 0 leaves side features out")
@@ -70,7 +73,7 @@ class NCFParameters(Parameters):
     weight_decay: float = Field(0.0, ge=0.0, description="L2 penalty, added to the gradient")
     decoupled_weight_decay: bool = Field(False, description="apply weight_decay as AdamW does")
     embedding_l2: float = Field(
-        0.0, ge=0.0, description="penalty on the squared GMF embeddings of the user and item of each positive row"
+        0.0, ge=0.0, description="penalty on the squared GMF embeddings of the user and item of each scored pair"
     )
     unknown_rate: Rate = Field(0.01, description="share of the rows trained with their user or item as unknown")
     precision: Literal["fp32", "bf16"] = "fp32"

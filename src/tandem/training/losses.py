@@ -19,8 +19,7 @@ def summed_loss(model: NeuMF, batch: Batch | SharedBatch, parameters: NCFParamet
     """
     loss = _data_loss(model, batch, parameters)
     if parameters.embedding_l2 > 0.0:
-        per_positive = 1.0 if parameters.negatives == "stored" else 1.0 + parameters.fresh_negatives
-        loss = loss + parameters.embedding_l2 * per_positive * _squares_of_positives(model, batch)
+        loss = loss + parameters.embedding_l2 * _squared_embeddings(model, batch)
     return loss
 
 
@@ -39,20 +38,28 @@ def _data_loss(model: NeuMF, batch: Batch | SharedBatch, parameters: NCFParamete
     return torch.mul(functional.cross_entropy(logits, first, reduction="sum"), logits.shape[1])
 
 
-def _squares_of_positives(model: NeuMF, batch: Batch | SharedBatch) -> Tensor:
-    """Sum over positives of the squared GMF embeddings of user and item (the penalty of Rendle et al. 2020)."""
-    if isinstance(batch, SharedBatch):
-        users, items = batch.users[batch.positive_rows], batch.positive_items
-        weights = torch.ones(len(items))
-    elif batch.items.dim() == 2:
-        users, items, weights = batch.users, batch.items[:, 0], torch.ones(len(batch.users))
-    else:
-        users, items, weights = batch.users, batch.items, batch.labels
+def _squared_embeddings(model: NeuMF, batch: Batch | SharedBatch) -> Tensor:
+    """Sum over pairs, weighed as their losses are, of the squared GMF embeddings of user and item.
+
+    The penalty of Rendle et al. 2020 (arXiv 2005.09683), who penalise negatives as they do positives: an item that is
+    only ever drawn as a negative would otherwise be free.
+    """
     total = torch.zeros(())
-    for side, ids in ((model.users, users), (model.items, items)):
-        count = torch.bincount(ids, weights, minlength=side.sizes.num_ids)
+    for side, ids, weights in zip((model.users, model.items), *_pairs_per_id(batch), strict=True):
+        count = torch.bincount(ids.reshape(-1), weights.reshape(-1), minlength=side.sizes.num_ids)
         total = total + torch.dot(count, side.gmf.weight.square().sum(1))
     return total
+
+
+def _pairs_per_id(batch: Batch | SharedBatch) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Ids of users and of items, and what the pairs of each weigh; an id may occur more than once."""
+    if isinstance(batch, SharedBatch):
+        positives = torch.bincount(batch.positive_rows, minlength=len(batch.users))
+        items = torch.cat([batch.negatives, batch.positive_items])
+        item_weights = torch.cat([batch.weights.sum(0), torch.ones(len(batch.positive_items))])
+        return (batch.users, items), (positives + batch.weights.sum(1), item_weights)
+    users = torch.full(batch.users.shape, batch.items.numel() / len(batch.users))
+    return (batch.users, batch.items), (users, torch.ones(batch.items.shape))
 
 
 def _shared_bce(positives: Tensor, negatives: Tensor, weights: Tensor) -> Tensor:
