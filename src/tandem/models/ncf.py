@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +33,6 @@ from tandem.parameters import NeuMFParameters
 
 __all__ = [
     "Calibration",
-    "IdRows",
     "NeuMF",
     "NeuMFConfig",
     "Side",
@@ -56,20 +55,6 @@ class SideTable:
     categorical: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict)
     bags: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     numeric: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
-
-
-class IdRows(NamedTuple):
-    """What depends on one id alone: its GMF embedding [..., G] and its half of the first MLP layer [..., H].
-
-    They stay apart, for one tensor of both would be copied in every backward pass.
-    """
-
-    gmf: Tensor
-    half: Tensor
-
-    def take(self, rows: Tensor) -> "IdRows":
-        """The rows of these indices, in their shape."""
-        return IdRows(*(functional.embedding(rows, values) for values in self))
 
 
 class Side(nn.Module):
@@ -107,17 +92,17 @@ class Side(nn.Module):
         for column in range(self.num_numeric):
             self.numbers[:, column] = torch.from_numpy(table.numeric[self.sizes.numeric[column]])
 
-    def forward(self, ids_B: Tensor) -> IdRows:
-        """Rows of each id, in the shape of ids_B."""
+    def forward(self, ids_B: Tensor) -> Tensor:
+        """GMF embedding and half of the first MLP layer of each id: float [B, G + H]."""
         if ids_B.numel() * 2 >= self.sizes.num_ids:
-            return self._rows(None).take(ids_B)
-        return IdRows(*(values.view(*ids_B.shape, -1) for values in self._rows(ids_B.reshape(-1))))
+            return functional.embedding(ids_B, self._rows(None))
+        return self._rows(ids_B.reshape(-1)).view(*ids_B.shape, -1)
 
-    def all(self) -> IdRows:
-        """Rows of every id, [num_ids, ...]."""
+    def all(self) -> Tensor:
+        """The same for every id: float [num_ids, G + H]."""
         return self._rows(None)
 
-    def _rows(self, ids_B: Tensor | None) -> IdRows:
+    def _rows(self, ids_B: Tensor | None) -> Tensor:
         def pick(table: Tensor) -> Tensor:
             return table if ids_B is None else functional.embedding(ids_B, table)
 
@@ -131,7 +116,7 @@ class Side(nn.Module):
         if self.num_numeric:
             parts.append(self.numbers if ids_B is None else self.numbers[ids_B])
         gmf, mlp = (self._drop(values) for values in (pick(self.gmf.weight), torch.cat(parts, 1)))
-        return IdRows(gmf, self.first_layer(mlp))
+        return torch.cat([gmf, self.first_layer(mlp)], 1)
 
     def _drop(self, values: Tensor) -> Tensor:
         """Dropout of embeddings: one mask per id and step, the same for all rows of that id where it can be."""
@@ -185,7 +170,7 @@ class NeuMF(nn.Module):
         """
         user_rows, item_rows = self.users(users), self.items(items)
         if items.dim() > users.dim():
-            user_rows = IdRows(*(values.unsqueeze(1) for values in user_rows))
+            user_rows = user_rows.unsqueeze(1)
         return self._pairs(user_rows, item_rows)
 
     def forward_shared(
@@ -198,9 +183,8 @@ class NeuMF(nn.Module):
         """
         user_rows = self.users(users)
         item_rows = self.items(torch.cat([negatives, positive_items]))
-        sizes = [len(negatives), len(positive_items)]
-        negative_rows, positive_item_rows = map(IdRows, *(torch.split(values, sizes) for values in item_rows))
-        positives = self._pairs(user_rows.take(positive_rows), positive_item_rows)
+        negative_rows, positive_item_rows = torch.split(item_rows, [len(negatives), len(positive_items)])
+        positives = self._pairs(functional.embedding(positive_rows, user_rows), positive_item_rows)
         return positives, self._cross(user_rows, negative_rows)
 
     def probability(self, logits: Tensor) -> Tensor:
@@ -208,34 +192,35 @@ class NeuMF(nn.Module):
         return torch.sigmoid(self.config.calibration.scale * logits + self.config.calibration.offset)
 
     @torch.no_grad()
-    def score_all(self, users: Tensor, item_rows: IdRows | None = None, *, max_cells: int = 4_000_000) -> Tensor:
+    def score_all(self, users: Tensor, item_rows: Tensor | None = None, *, max_cells: int = 4_000_000) -> Tensor:
         """Logits [B, I] of every item (id 0 included) for each user, in blocks of bounded memory.
 
         item_rows: ``model.items.all()``, when the caller has it already. max_cells: floats of one block's widest
         intermediate, which bounds the memory.
         """
         item_rows = self.items.all() if item_rows is None else item_rows
-        num_items, width = len(item_rows.half), sum(values.shape[1] for values in item_rows)
-        block = max(1, max_cells // (num_items * width))
+        width = item_rows.shape[1]
+        block = max(1, max_cells // (item_rows.shape[0] * width))
         user_rows = self.users(users)
-        scores = torch.empty(len(users), num_items)
+        scores = torch.empty(len(users), item_rows.shape[0])
         for start in range(0, len(users), block):
-            part = slice(start, start + block)
-            scores[part] = self._cross(IdRows(*(values[part] for values in user_rows)), item_rows)
+            scores[start : start + block] = self._cross(user_rows[start : start + block], item_rows)
         return scores
 
-    def _pairs(self, users: IdRows, items: IdRows) -> Tensor:
-        """Rows of users and of items, broadcast against each other, to logits [...]."""
-        user_gmf = self._weigh(users.gmf)
-        if user_gmf.shape == items.gmf.shape:
-            gmf = (user_gmf * items.gmf).sum(-1)
+    def _pairs(self, user_rows: Tensor, item_rows: Tensor) -> Tensor:
+        """[..., G + H] of users and items, broadcast against each other, to logits [...]."""
+        (user_gmf, user_half), (item_gmf, item_half) = self._parts(user_rows), self._parts(item_rows)
+        user_gmf = self._weigh(user_gmf)
+        if user_gmf.shape == item_gmf.shape:
+            gmf = (user_gmf * item_gmf).sum(-1)
         else:  # the product of each pair would be one more tensor of the widest shape
-            gmf = (items.gmf @ user_gmf.transpose(-1, -2)).squeeze(-1)
-        return gmf + self._mlp(users.half + items.half)
+            gmf = (item_gmf @ user_gmf.transpose(-1, -2)).squeeze(-1)
+        return gmf + self._mlp(user_half + item_half)
 
-    def _cross(self, users: IdRows, items: IdRows) -> Tensor:
-        """Rows of users [B, ...] and of items [K, ...] to the logits of all pairs [B, K]."""
-        return self._weigh(users.gmf) @ items.gmf.T + self._mlp(users.half.unsqueeze(1) + items.half)
+    def _cross(self, user_rows: Tensor, item_rows: Tensor) -> Tensor:
+        """[B, G + H] of users and [K, G + H] of items to the logits of all pairs [B, K]."""
+        (user_gmf, user_half), (item_gmf, item_half) = self._parts(user_rows), self._parts(item_rows)
+        return self._weigh(user_gmf) @ item_gmf.T + self._mlp(user_half.unsqueeze(1) + item_half)
 
     def _weigh(self, user_gmf: Tensor) -> Tensor:
         """The output's weights, where there are any, applied to the users' GMF rows [..., G]."""
@@ -249,6 +234,10 @@ class NeuMF(nn.Module):
             hidden = relu_dropout(layer(hidden), self.dropout, training=self.training)
         _, weight_mlp = self._output_weights()
         return torch.add(hidden @ weight_mlp, self.output.bias)
+
+    def _parts(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        gmf, half = torch.split(rows, [self.gmf_dim, rows.shape[-1] - self.gmf_dim], -1)
+        return gmf, half
 
     def _output_weights(self) -> tuple[Tensor, Tensor]:
         weights = self.output.weight[0]
@@ -277,10 +266,7 @@ def _scorer_tensors(model: NeuMF) -> dict[str, Tensor]:
     training = model.training
     model.eval()
     with torch.no_grad():
-        tensors: dict[str, Tensor] = {
-            "users": torch.cat(model.users.all(), 1),
-            "items": torch.cat(model.items.all(), 1),
-        }
+        tensors: dict[str, Tensor] = {"users": model.users.all(), "items": model.items.all()}
     model.train(training)
     plain_sum = torch.ones(model.gmf_dim - model.num_gmf_weights)
     tensors |= {"output": torch.cat([plain_sum, model.output.weight[0]]), "bias": model.output.bias}
