@@ -116,5 +116,5 @@ def test_small_tables_and_other_weights_are_dense() -> None:
 
 def test_all_state_is_named_for_a_checkpoint() -> None:
     optimizer, _ = row_by_row("adam", 0.01, steps=3)
-    assert set(optimizer.variables()) == {"clock", "momentum", "0.slots", "0.touched"}
-    assert int(optimizer.variables()["clock"]) == 3
+    assert set(optimizer.state()) == {"clock", "momentum", "0.slots", "0.touched"}
+    assert int(optimizer.state()["clock"]) == 3

@@ -60,6 +60,7 @@ __all__ = ["KerasTask", "KerasTrainer", "LoopParameters", "keras_threads"]
 
 Emit = Callable[[dict[str, Any]], None]
 PROGRESS_SECONDS = 0.25
+OPTIMIZER = "optimizer."
 
 
 class KerasTrainer:
@@ -267,7 +268,7 @@ class KerasTrainer:
         if self.communicator.rank != 0 or time.monotonic() - self._saved_at < self.parameters.checkpoint_seconds:
             return
         tensors = {f"weight.{index}": weight.numpy() for index, weight in enumerate(self.weights)}
-        tensors |= {f"optimizer.{name}": one.numpy() for name, one in self.optimizer.variables().items()}
+        tensors |= {f"{OPTIMIZER}{name}": values for name, values in self.optimizer.state().items()}
         tensors |= {f"best.{index}": value for index, value in enumerate(self.best or ())}
         save_checkpoint(Checkpoint(tensors, asdict(self.state), self._identity), self.checkpoints, "np")
         self._saved_at = time.monotonic()
@@ -277,8 +278,9 @@ class KerasTrainer:
         checkpoint = load_checkpoint(self.checkpoints, self._identity, "np")
         tensors = checkpoint.tensors
         self._load([tensors[f"weight.{index}"] for index in range(len(self.weights))])
-        for name, variable in self.optimizer.variables().items():
-            variable.assign(tensors[f"optimizer.{name}"])
+        self.optimizer.load(
+            {name.removeprefix(OPTIMIZER): values for name, values in tensors.items() if name.startswith(OPTIMIZER)}
+        )
         if "best.0" in tensors:
             self.best = [tensors[f"best.{index}"] for index in range(len(self.weights))]
         self.state = TrainingState(**checkpoint.state)

@@ -5,9 +5,10 @@ other's (id, gradient) rows, add up what belongs to one id, and update those row
 a whole table.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy.typing as npt
 import tensorflow as tf
 
 from tandem.distributed.collectives import Communicator
@@ -105,14 +106,24 @@ class RankOptimizer:
             if not isinstance(state, DenseWeights):
                 state.settle()
 
-    def variables(self) -> dict[str, Any]:
-        """All state, by name, for a checkpoint."""
-        named = {
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """All of it, by name, for a checkpoint."""
+        slots = {name: variable.numpy() for name, variable in self._slots().items()}
+        return {"clock": self.clock.numpy(), "momentum": self.momentum.sums.numpy(), **slots}
+
+    def load(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Continue from what ``state`` gave; the number of steps planned may have changed since."""
+        self.clock.assign(state["clock"])
+        self.momentum.load(state["momentum"])
+        for name, variable in self._slots().items():
+            variable.assign(state[name])
+
+    def _slots(self) -> dict[str, Any]:
+        return {
             f"{index}.{name}": variable
             for index, state in enumerate(self.states)
             for name, variable in state.variables().items()
         }
-        return {"clock": self.clock, "momentum": self.momentum.sums, **named}
 
 
 def _dense(gradient: Any, weight: Any) -> Any:

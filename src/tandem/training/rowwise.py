@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # Keras' defaults
@@ -63,6 +64,11 @@ class Momentum:
         """Count the step ``rate.step``, the one after the clock's."""
         places = tf.range(SPENT_STEPS) + rate.step
         self.sums.scatter_add(tf.IndexedSlices(rate.adam * self._powers, places))
+
+    def load(self, sums: npt.NDArray[np.float32]) -> None:
+        """Continue from these sums, of a training that may have been planned for fewer steps, or for more."""
+        size = self.sums.shape[0]
+        self.sums.assign(np.pad(sums, (0, max(0, size - len(sums))))[:size])
 
 
 class AdamRows:
