@@ -20,6 +20,12 @@ LAYERS = ("raw", "intermediate", "primary", "feature", "model_input", "models", 
 SUBJECTS = ("movielens", "ncf", "recsys2021", "two_tower", "wnd")
 # What the nodes of one model carry; those that prepare data for two carry all of theirs, joint lists the last alone.
 TAGS = ({"ncf"}, {"wnd", "recsys2021"}, {"two_tower", "recsys2021"}, {"wnd", "two_tower", "recsys2021"}, {"recsys2021"})
+# In the folder of one layer, but made from what a later one holds: kedro-viz would draw no layers at all.
+WITHOUT_LAYER = {
+    "recsys2021_user_features": "feature",
+    "recsys2021_item_features": "feature",
+    "two_tower_index": "models",
+}
 HEAVY = {"pyspark", "torch", "tensorflow", "keras"}
 
 
@@ -57,7 +63,7 @@ def test_names_files_and_layers_of_entries_follow_one_rule(catalog: dict[str, di
     """The data set or the model first, then what it is; the file is called the same, in the folder of its layer."""
     for name, dataset in catalog.items():
         assert re.fullmatch(rf"({'|'.join(SUBJECTS)})_[a-z_]+(@(spark|path))?", name)
-        layer = dataset["metadata"]["kedro-viz"].get("layer", "feature")
+        layer = dataset["metadata"]["kedro-viz"].get("layer") or WITHOUT_LAYER[entry(name)]
         source = next(subject for subject in SUBJECTS if name.startswith(f"{subject}_"))
         what = entry(name).removeprefix(f"{source}_")
         data, folder, *rest = Path(dataset["filepath"]).parts

@@ -25,6 +25,8 @@ TASKS = {
 FIGURES = {"ncf_loss_curves", "ncf_comparison", "ncf_calibration"}
 DOCUMENTS = {"ncf_metrics", "ncf_history", "ncf_ranks", "ncf_baselines", "ncf_feature_spec", "movielens_data_quality"}
 TABLES = {"movielens_interactions", "movielens_users", "movielens_items", "ncf_recommendations"}
+# Made from what a later layer holds: in its folder's layer it would close a circle, and no layer would be drawn.
+WITHOUT_LAYER = {"recsys2021_user_features", "recsys2021_item_features", "two_tower_index"}
 BUILD = """
 import sys
 from kedro.framework.cli.cli import main
@@ -67,8 +69,8 @@ def preview(built: Path, name: str) -> tuple[str, Any]:
 @pytest.mark.slow
 def test_every_dataset_is_in_a_layer_and_layers_are_in_the_order_of_the_folders(built: Path) -> None:
     assert json.loads((built / "main").read_text())["layers"] == LAYERS
-    for name, node in nodes(built, "data").items():
-        assert node["layer"] in LAYERS, name
+    without = {name for name, node in nodes(built, "data").items() if node["layer"] not in LAYERS}
+    assert without == WITHOUT_LAYER
 
 
 @pytest.mark.slow
