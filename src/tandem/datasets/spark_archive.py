@@ -18,7 +18,12 @@ from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
-NODES = "clean_movielens,split_movielens,fit_ncf_features,make_ncf_rows"
+NODES = ",".join(
+    (
+        *("clean_movielens", "split_movielens", "fit_ncf_features", "make_ncf_rows"),
+        *("clean_recsys2021", "fit_recsys2021_features", "make_recsys2021_rows", "make_recsys2021_tables"),
+    )
+)
 OPTIONS = "TANDEM_SPARK_ARCHIVE"
 TIMEOUT_SECONDS = 300.0
 
@@ -76,7 +81,8 @@ def _java() -> Path | None:
 
 def _jars() -> Path:
     spec = importlib.util.find_spec("pyspark")
-    return Path(str(spec.origin)).parent / "jars" if spec is not None else Path()
+    # Java is given the real place of its jars, and an archive fits no other.
+    return Path(str(spec.origin)).resolve().parent / "jars" if spec is not None else Path()
 
 
 def _written(path: Path) -> bool:

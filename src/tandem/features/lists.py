@@ -5,17 +5,16 @@ Among 20 million distinct values two share their hash with a chance of 1 in 90,0
 """
 
 from collections.abc import Mapping, Sequence
-from functools import reduce
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from tandem.features.vocabulary import small
 
 TAB = "\t"
 
-# A task counts its values in memory: with so many tasks, 100 million distinct ones take 200 MB in each.
-_COUNTING_TASKS = 32
+# A task counts its values in memory, and values that occur once take three times what they take in a file.
+_BYTES_PER_COUNTING_TASK = 32 << 20
 
 
 def split_list(text: Column, separator: str = TAB) -> Column:
@@ -45,17 +44,13 @@ def value_hash(column: str, value: Column) -> Column:
 
 def list_values(rows: DataFrame, columns: Sequence[str], separator: str = TAB) -> DataFrame:
     """Each value of each list: ``list`` and ``hash`` (of list and value, in their column), ``value``."""
-    exploded = [
-        rows.where(F.col(name) != "").select(
-            value_hash(name, F.col(name)).alias("list"), F.explode(F.split(F.col(name), separator)).alias("value")
-        )
-        for name in columns
-    ]
-    hashed = [
-        values.select("list", value_hash(name, F.col("value")).alias("hash"), "value")
-        for name, values in zip(columns, exploded, strict=True)
-    ]
-    return reduce(DataFrame.unionByName, hashed)
+    # One pass over the rows for all columns: to read them again for each costs more than the values do.
+    lists = F.array(*(F.struct(F.lit(name).alias("column"), F.col(name).alias("text")) for name in columns))
+    texts = rows.select(F.explode(lists).alias("of")).select("of.column", "of.text").where(F.col("text") != "")
+    values = texts.select(
+        "column", F.xxhash64("column", "text").alias("list"), F.explode(F.split("text", separator)).alias("value")
+    )
+    return values.select("list", F.xxhash64("column", "value").alias("hash"), "value")
 
 
 def count_values(rows: DataFrame, columns: Sequence[str], *, min_count: int = 1, separator: str = TAB) -> DataFrame:
@@ -65,7 +60,7 @@ def count_values(rows: DataFrame, columns: Sequence[str], *, min_count: int = 1,
     """
     hashes = list_values(rows, columns, separator).select("hash")
     # Most values are rare: to count within each task first, and add up then, would hold every one of them twice.
-    together = hashes.repartition(_counting_tasks(rows.sparkSession), "hash")
+    together = hashes.repartition(_counting_tasks(rows), "hash")
     counts = together.groupBy("hash").agg(F.count("*").alias("occurrences"))
     return counts.where(F.col("occurrences") >= min_count)
 
@@ -121,5 +116,7 @@ def _choice(name: str, limit: int, separator: str) -> dict[str, Column]:
     return {name: value, f"{name}_count": count.cast("long")}
 
 
-def _counting_tasks(spark: SparkSession) -> int:
-    return max(_COUNTING_TASKS, int(spark.conf.get("spark.sql.shuffle.partitions") or 0))
+def _counting_tasks(rows: DataFrame) -> int:
+    size = int(str(rows._jdf.queryExecution().analyzed().stats().sizeInBytes()))
+    shuffle = int(rows.sparkSession.conf.get("spark.sql.shuffle.partitions") or 0)
+    return max(shuffle, -(-size // _BYTES_PER_COUNTING_TASK))
