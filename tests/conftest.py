@@ -23,13 +23,16 @@ SPARK = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.log.level": "FATAL",
+    "spark.driver.memory": "2500m",
     "spark.sql.shuffle.partitions": "2",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
     # As in conf/base: deriving filters from checks of many columns takes longer than the tests.
     "spark.sql.constraintPropagation.enabled": "false",
     # As in conf/test: minutes are too short for an optimising compiler to pay.
-    "spark.driver.extraJavaOptions": f"-XX:TieredStopAtLevel=1 -XX:+UseSerialGC {java_options()}",
+    "spark.driver.extraJavaOptions": (
+        f"-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xms1500m -Xmn1000m -XX:MetaspaceSize=400m {java_options()}"
+    ),
 }
 
 
@@ -62,5 +65,14 @@ def finished(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> P
     """A project in which the whole of NCF has run once, on generated data and two ranks; to look at, not to change."""
     made = Project.create(tmp_path_factory.mktemp("finished") / "project")
     done = made.run("--params", "distributed.num_ranks=2")
+    assert done.code == 0, done.err
+    return made
+
+
+@pytest.fixture(scope="session")
+def finished_recsys2021(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The same of Wide & Deep, the two-tower model and the lists that need both."""
+    made = Project.create(tmp_path_factory.mktemp("finished_recsys2021") / "project")
+    done = made.run("--params", "distributed.num_ranks=2", tags="recsys2021")
     assert done.code == 0, done.err
     return made

@@ -57,7 +57,7 @@ def table() -> pd.DataFrame:
 def frame(spark, table):
     rows = table.astype(object).where(table.notna(), None).values.tolist()
     rows = [[int(v) if n in ("stars",) and v is not None else v for n, v in zip(table, r, strict=True)] for r in rows]
-    return spark.createDataFrame(rows, SCHEMA).repartition(3).cache()
+    return spark.createDataFrame(rows, SCHEMA).repartition(3).localCheckpoint()
 
 
 @pytest.fixture(scope="module")

@@ -29,19 +29,20 @@ def raw(spark):
         spark.createDataFrame(users, "user_id long, gender string, age int, occupation string, zip_code string"),
         spark.createDataFrame(items, "item_id long, title string, year int, genres array<string>"),
     )
-    return tuple(frame.cache() for frame in frames)
+    return tuple(frame.localCheckpoint() for frame in frames)
 
 
 def prepare(ratings, users, items, method="random", seed=1, cached=True):
     """Both parts as they are written, the spec, and the frames in between."""
     with_split = split_interactions(ratings, method, 0.25, seed)
-    with_split = with_split.cache() if cached else with_split
+    with_split = with_split.localCheckpoint() if cached else with_split
     spec = fit_feature_spec(with_split, users, items, min_zip_code_users=2)
     user_table, item_table = user_features(with_split, users, spec), item_features(with_split, items, spec)
     if cached:
-        user_table, item_table = user_table.cache(), item_table.cache()
+        user_table, item_table = user_table.localCheckpoint(), item_table.cache()
     labelled = add_negatives(with_split, item_table, 4, seed)
     encoded = encode_rows(labelled, user_table, item_table, spec, users=users, items=items)
+    encoded = encoded.localCheckpoint() if cached else encoded
     parts = {part: shuffled(encoded.filter(encoded.split == part).drop("split"), seed, 4) for part in ("train", "test")}
     return parts, spec, with_split, item_table
 

@@ -14,8 +14,8 @@ from tandem.features.spec import FeatureSpec
 @pytest.fixture(scope="module")
 def raw(spark):
     return (
-        raw_frame(spark, *random_rows(300, seed=1)).cache(),
-        raw_frame(spark, *random_rows(80, seed=2, users=25, tweets=40)).cache(),
+        raw_frame(spark, *random_rows(300, seed=1)).localCheckpoint(),
+        raw_frame(spark, *random_rows(80, seed=2, users=25, tweets=40)).localCheckpoint(),
     )
 
 

@@ -36,7 +36,7 @@ def raw(spark):
     interactions = spark.createDataFrame(INTERACTIONS, "user_id long, item_id long, timestamp long, split string")
     users = spark.createDataFrame(USERS, "user_id long, gender string, age int, occupation string, zip_code string")
     items = spark.createDataFrame(ITEMS, "item_id long, title string, year int, genres array<string>")
-    return interactions.cache(), users.cache(), items.cache()
+    return interactions.localCheckpoint(), users.cache(), items.cache()
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def spec(raw):
 @pytest.fixture(scope="module")
 def tables(raw, spec):
     interactions, users, items = raw
-    return user_features(interactions, users, spec).cache(), item_features(interactions, items, spec).cache()
+    return user_features(interactions, users, spec).localCheckpoint(), item_features(interactions, items, spec).cache()
 
 
 def test_the_spec_holds_the_training_data_and_nothing_else(spec):

@@ -24,64 +24,59 @@ DOCUMENTS = ("metrics.json", "history.json", "ranks.json", "loss_curves.json", "
 METRICS = {"accuracy", "precision", "recall", "auc", "average_precision", "log_loss", "rce", "calibration_error"}
 
 
-@pytest.fixture(scope="module")
-def trained(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project in which the whole of Wide & Deep has run once, on two ranks; to look at, not to change."""
-    made = Project.create(tmp_path_factory.mktemp("wnd") / "project")
-    done = made.run("--params", "distributed.num_ranks=2", tags="wnd")
-    assert done.code == 0, done.err
-    return made
-
-
 def report(project: Project) -> dict[str, dict[str, dict[str, float]]]:
     return json.loads(project.path(f"{REPORTS}/metrics.json").read_text())
 
 
 @pytest.mark.slow
-def test_every_file_that_stays_is_there(trained: Project) -> None:
+def test_every_file_that_stays_is_there(finished_recsys2021: Project) -> None:
     for name in DOCUMENTS:
-        assert json.loads(trained.path(f"{REPORTS}/{name}").read_text()), name
-    assert list(trained.path(f"{REPORTS}/tensorboard").iterdir())
-    assert set(report(trained)["model"]) == METRICS
-    assert list(report(trained)["baselines"]) == ["constant", "logistic_regression", "boosted_trees"]
-    assert 0.5 < report(trained)["data"]["best_auc"] < 1.0
-    ranks = json.loads(trained.path(f"{REPORTS}/ranks.json").read_text())
+        assert json.loads(finished_recsys2021.path(f"{REPORTS}/{name}").read_text()), name
+    assert list(finished_recsys2021.path(f"{REPORTS}/tensorboard").iterdir())
+    assert set(report(finished_recsys2021)["model"]) == METRICS
+    assert list(report(finished_recsys2021)["baselines"]) == ["constant", "logistic_regression", "boosted_trees"]
+    assert 0.5 < report(finished_recsys2021)["data"]["best_auc"] < 1.0
+    ranks = json.loads(finished_recsys2021.path(f"{REPORTS}/ranks.json").read_text())
     assert [row["rank"] for row in ranks] == [0, 1]
 
 
 @pytest.mark.slow
-def test_metrics_are_those_of_the_published_predictions(trained: Project) -> None:
-    rows = read_columns(trained.path(PREDICTIONS), ("label", "prediction"))
+def test_metrics_are_those_of_the_published_predictions(finished_recsys2021: Project) -> None:
+    rows = read_columns(finished_recsys2021.path(PREDICTIONS), ("label", "prediction"))
     assert 0.0 <= rows["prediction"].min() < rows["prediction"].max() <= 1.0
     accuracy = ((rows["prediction"] >= 0.5) == rows["label"]).mean()
-    assert report(trained)["model"]["accuracy"] == pytest.approx(accuracy)
-    test = pq.read_table(trained.path("data/05_model_input/wnd/test.parquet"))
-    assert report(trained)["data"]["test_rows"] == test.num_rows == len(rows["label"])
+    assert report(finished_recsys2021)["model"]["accuracy"] == pytest.approx(accuracy)
+    test = pq.read_table(finished_recsys2021.path("data/05_model_input/wnd/test.parquet"))
+    assert report(finished_recsys2021)["data"]["test_rows"] == test.num_rows == len(rows["label"])
 
 
 @pytest.mark.slow
-def test_spark_scores_as_the_model_does(trained: Project, spark: SparkSession) -> None:
-    scorer = WideAndDeepScorer(trained.path(MODEL))
-    table = pq.read_table(trained.path(PREDICTIONS))
+def test_spark_scores_as_the_model_does(finished_recsys2021: Project, spark: SparkSession) -> None:
+    scorer = WideAndDeepScorer(finished_recsys2021.path(MODEL))
+    table = pq.read_table(finished_recsys2021.path(PREDICTIONS))
     columns = {name: table.column(name).to_numpy() for name in (*scorer.id_columns, *scorer.numbers)}
     np.testing.assert_allclose(scorer.probabilities(columns), table.column("prediction").to_numpy(), atol=1e-6)
 
 
 @pytest.mark.slow
-def test_the_model_folder_is_all_that_scoring_needs(trained: Project, spark: SparkSession, tmp_path: Path) -> None:
-    shutil.copytree(trained.path(MODEL), tmp_path / "model")
-    rows = spark.read.parquet(str(trained.path("data/05_model_input/wnd/test.parquet"))).limit(5)
+def test_the_model_folder_is_all_that_scoring_needs(
+    finished_recsys2021: Project, spark: SparkSession, tmp_path: Path
+) -> None:
+    shutil.copytree(finished_recsys2021.path(MODEL), tmp_path / "model")
+    rows = spark.read.parquet(str(finished_recsys2021.path("data/05_model_input/wnd/test.parquet"))).limit(5)
     scored = with_predictions(rows, tmp_path / "model").collect()
     assert len(scored) == 5
     assert all(0.0 < row["prediction"] < 1.0 for row in scored)
     config = json.loads((tmp_path / "model" / "config.json").read_text())
-    spec = json.loads(trained.path("data/05_model_input/recsys2021/feature_spec.json").read_text())
+    spec = json.loads(finished_recsys2021.path("data/05_model_input/recsys2021/feature_spec.json").read_text())
     assert config["feature_spec_fingerprint"] == spec["fingerprint"]
 
 
 @pytest.mark.slow
-def test_a_column_that_the_rows_have_not_is_one_line_and_leaves_the_old_model(trained: Project, tmp_path: Path) -> None:
-    again = trained.copy(tmp_path / "again")
+def test_a_column_that_the_rows_have_not_is_one_line_and_leaves_the_old_model(
+    finished_recsys2021: Project, tmp_path: Path
+) -> None:
+    again = finished_recsys2021.copy(tmp_path / "again")
     (again.path("conf") / "local" / "parameters.yml").write_text("wnd: {model: {embeddings: [user, autor]}}\n")
     before = again.content(MODEL, REPORTS)
     done = again.run("--pipelines", "wnd_training", tags="wnd", env="local")
