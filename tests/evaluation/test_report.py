@@ -46,14 +46,15 @@ def test_not_a_number_never_reaches_the_file() -> None:
 
 def test_table_marks_the_best_of_each_row() -> None:
     found = report(
-        {"log_loss": 0.25, "ndcg@10": 0.431, "coverage@10": 0.2},
-        ease={"ndcg@10": 0.446, "log_loss": 0.3, "coverage@10": 0.3},
+        {"log_loss": 0.25, "ndcg@10": 0.431, "coverage@10": 0.2, "recall": 0.9},
+        ease={"ndcg@10": 0.446, "log_loss": 0.3, "coverage@10": 0.3, "recall": 1.0},
     )
     assert table(found, "NCF").splitlines() == [
         "metric           NCF      EASE",
         "log_loss      0.2500*   0.3000",
         "ndcg@10       0.4310    0.4460*",
         "coverage@10   0.2000    0.3000",
+        "recall        0.9000    1.0000",
     ]
 
 

@@ -19,6 +19,7 @@ _VERDICTS = (
     ("auc", "separates positives from negatives better"),
     ("log_loss", "predicts better"),
 )
+_TRADED = frozenset({"precision", "recall"})
 _MARK = "*"
 
 
@@ -60,7 +61,8 @@ def display_name(baseline: str) -> str:
 def table(report: Report, model_name: str) -> str:
     """The report as plain text: metrics as rows, model and baselines as columns, the best of each row starred.
 
-    Coverage has no best: more of it is not better by itself.
+    Coverage, and precision and recall at a threshold, have no best: alone each is to be had for nothing, recall by
+    calling every row positive.
     """
     columns: dict[str, Metrics] = {model_name: report["model"]} | {
         display_name(name): metrics for name, metrics in report["baselines"].items()
@@ -114,7 +116,7 @@ def _beaten(report: Report, metric: str, word: str, model_name: str) -> str | No
 
 def _best(metric: str, values: Mapping[str, float | None]) -> float | None:
     present = [value for value in values.values() if value is not None]
-    if not present or metric.startswith("coverage@"):
+    if not present or metric.startswith("coverage@") or metric in _TRADED:
         return None
     return min(present) if metric in LOWER_IS_BETTER else max(present)
 
