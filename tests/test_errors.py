@@ -192,7 +192,7 @@ def test_more_ranks_than_rows_are_refused_before_any_starts(finished: Project, t
     [
         ("data/02_intermediate", "clean_movielens", "data/02_intermediate/movielens/"),  # its three tables at once
         ("data/06_models", "train_ncf", "data/06_models/"),
-        ("data/07_model_output/ncf", "rank_ncf_items", "data/07_model_output/ncf/recommendations.parquet"),
+        ("data/07_model_output/ncf", "rank_ncf_items", "data/07_model_output/ncf/"),
         ("data/08_reporting/ncf/comparison.json", "report_ncf", "data/08_reporting/ncf/comparison.json"),
     ],
 )

@@ -15,6 +15,9 @@ TAB = "\t"
 
 # A task counts its values in memory, and values that occur once take three times what they take in a file.
 _BYTES_PER_COUNTING_TASK = 32 << 20
+# Of rows that come from no file Spark takes the size for endless, and the product of sizes for that of a join.
+_UNKNOWN_BYTES = 1 << 40
+_COUNTING_TASKS = 32
 
 
 def split_list(text: Column, separator: str = TAB) -> Column:
@@ -118,5 +121,5 @@ def _choice(name: str, limit: int, separator: str) -> dict[str, Column]:
 
 def _counting_tasks(rows: DataFrame) -> int:
     size = int(str(rows._jdf.queryExecution().analyzed().stats().sizeInBytes()))
-    shuffle = int(rows.sparkSession.conf.get("spark.sql.shuffle.partitions") or 0)
-    return max(shuffle, -(-size // _BYTES_PER_COUNTING_TASK))
+    tasks = -(-size // _BYTES_PER_COUNTING_TASK) if size < _UNKNOWN_BYTES else _COUNTING_TASKS
+    return max(tasks, int(rows.sparkSession.conf.get("spark.sql.shuffle.partitions") or 0))
