@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tandem.batches.columns import ColumnRows, epoch_order, forget, held_out, read_column_rows
+from tandem.batches.columns import ColumnRows, epoch_draws, forget, held_out, read_column_rows
 from tandem.errors import UserError
 
 
@@ -46,11 +46,16 @@ def test_held_out_rows_do_not_depend_on_the_number_of_ranks(path: Path) -> None:
     assert not held_out(path, 0.0, 7).any()
 
 
-def test_an_order_belongs_to_seed_epoch_and_rank() -> None:
-    order = epoch_order(50, 1, 2, 0)
-    assert sorted(order.tolist()) == list(range(50))
-    np.testing.assert_array_equal(order, epoch_order(50, 1, 2, 0))
-    assert all((order != other).any() for other in (epoch_order(50, *key) for key in ((2, 2, 0), (1, 3, 0), (1, 2, 1))))
+def test_an_order_belongs_to_seed_epoch_and_rank(path: Path) -> None:
+    rows = read_column_rows(path, ("user",), ("age",))
+
+    def order(*key: int) -> list[float]:
+        batches = rows.epoch(epoch_draws(*key))
+        return [age for start in range(0, 1000, 100) for age in batches(slice(start, start + 100))[1][:, 0].tolist()]
+
+    assert sorted(order(1, 2, 0)) == rows.column("age").tolist()
+    assert order(1, 2, 0) == order(1, 2, 0)
+    assert all(order(1, 2, 0) != order(*key) for key in ((2, 2, 0), (1, 3, 0), (1, 2, 1)))
 
 
 def test_forgotten_ids_are_unknown_at_the_rate() -> None:

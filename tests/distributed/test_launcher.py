@@ -350,15 +350,14 @@ def test_the_environment_of_ranks_has_nothing_of_an_outer_job(tmp_path: Path) ->
         "HOME": "/home/me",
         "OMP_NUM_THREADS": "64",
     }
-    found = mpirun.environment(
+    own = mpirun.own_variables(
         plan([detect()], DistributedParameters(num_ranks=1, cores_per_rank=1)),
         module="tandem.training",
         work_dir=tmp_path,
         job_id="j",
-        temporary=tmp_path,
         stall_seconds=300,
-        inherited=outer,
     )
+    found = mpirun.environment(own, tmp_path, outer)
     assert not {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PRTE_LAUNCHED", "HOROVOD_TIMELINE"} & set(found)
     assert found["HOME"] == "/home/me"
     assert found["OMP_NUM_THREADS"] == "1"

@@ -10,6 +10,8 @@ from tandem.features.negatives import add_negatives, sample_test_candidates
 from tandem.features.splits import split_interactions
 from tandem.features.tables import encode_rows, item_features, user_features
 
+# What decides the number of partitions behind a shuffle.
+PLANNING = ("spark.sql.shuffle.partitions", "spark.sql.adaptive.enabled")
 GENRES = ["Comedy", "Drama", "Western"]
 
 
@@ -75,7 +77,7 @@ def test_n4_every_action_sees_the_same_rows_and_train_and_test_never_meet(raw):
 
 def test_n4_the_rows_are_the_same_under_any_partitioning(spark, raw, random_split):
     expected = content(random_split[0])
-    before = spark.conf.get("spark.sql.shuffle.partitions")
+    before = {name: spark.conf.get(name) for name in PLANNING}
     try:
         for partitions, adaptive in ((1, "true"), (7, "false")):
             spark.conf.set("spark.sql.shuffle.partitions", str(partitions))
@@ -83,8 +85,8 @@ def test_n4_the_rows_are_the_same_under_any_partitioning(spark, raw, random_spli
             moved = [frame.repartition(partitions + 2).sortWithinPartitions(frame.columns[1]) for frame in raw]
             assert content(prepare(*moved)[0]) == expected
     finally:
-        spark.conf.set("spark.sql.shuffle.partitions", before)
-        spark.conf.set("spark.sql.adaptive.enabled", "true")
+        for name, value in before.items():
+            spark.conf.set(name, value)
 
 
 def test_n5_leave_one_out_has_candidates_that_rank_one_positive(raw, left_one_out):

@@ -10,6 +10,9 @@ from tandem.features.layout import shuffled_texts
 from tandem.features.recsys2021_tables import item_features, user_features
 from tandem.features.spec import FeatureSpec
 
+# What decides the number of partitions behind a shuffle.
+PLANNING = ("spark.sql.shuffle.partitions", "spark.sql.adaptive.enabled")
+
 
 @pytest.fixture(scope="module")
 def raw(spark):
@@ -84,17 +87,17 @@ def test_p4_p5_ids_and_rows_are_the_same_under_any_partitioning(spark, raw, prep
         parts = {name: shuffled_texts(getattr(done, name), 1, ("user_id", "tweet_id")) for name in ("train", "test")}
         return {name: frame.rdd.glom().collect() for name, frame in parts.items()}
 
-    before = spark.conf.get("spark.sql.shuffle.partitions")
+    before = {name: spark.conf.get(name) for name in PLANNING}
     try:
         spark.conf.set("spark.sql.shuffle.partitions", str(partitions))
-        spark.conf.set("spark.sql.adaptive.enabled", "false")
+        spark.conf.set("spark.sql.adaptive.enabled", str(partitions == 1).lower())
         moved = [frame.repartition(partitions + 2).sortWithinPartitions("tweet_id") for frame in raw]
         again = Prepared(*moved)
         assert again.spec == prepared.spec
         assert content(again) == content(prepared)
     finally:
-        spark.conf.set("spark.sql.shuffle.partitions", before)
-        spark.conf.set("spark.sql.adaptive.enabled", "true")
+        for name, value in before.items():
+            spark.conf.set(name, value)
 
 
 def test_p4_no_rows_are_put_together_by_their_number(prepared):
