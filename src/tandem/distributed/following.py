@@ -3,21 +3,29 @@
 import logging
 import re
 import signal
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tandem.distributed.binding.table import BindingPlan
 from tandem.distributed.job import EventReader, Failure, Job
 from tandem.distributed.processes import signal_ranks
+from tandem.distributed.silence import Verdict, ask
 from tandem.errors import UserError
 from tandem.parameters import DistributedParameters
 
 _log = logging.getLogger(__name__)
 _INTERNAL = frozenset({"started", "connected", "finished", "heartbeat", "message"})
 _TRACEBACK_LINES = 30
-_STACK_DUMP_SECONDS = 0.3
+_MOST_ANSWER_SECONDS = 10.0
 _KILLED = re.compile(r"rank (\d+) with PID \d+ on node (\S+)[^.]*?exited on\s+signal (\d+)", re.DOTALL)
+_ABORTED = re.compile(r"process rank (\d+) with PID \d+ on node \S+ calling\s+\"abort\"")
+_LOST_PEER = re.compile(r"unexpectedly disconnected.*?Peer host:\s+(\S+)", re.DOTALL)
+_LOST_DAEMON = re.compile(r"daemon failed to report back.*?Remote host:\s+(\S+)", re.DOTALL)
+_OUT_OF_MEMORY = "often: out of memory"
+_LOST_HOST = re.compile(r"lost communication with a remote daemon.*?Remote daemon\s*:\s*\S+ on node (\S+)", re.DOTALL)
 
 
 class RankError(Exception):
@@ -48,14 +56,15 @@ class Follower:
     """Reads what the ranks of one job report, and judges."""
 
     job: Job
-    num_ranks: int
+    bindings: BindingPlan
     parameters: DistributedParameters
     on_event: Callable[[dict[str, Any]], None] | None
+    process: "subprocess.Popen[bytes]"
     _begin: float = field(default_factory=time.monotonic, init=False)
     _ranks: list[_RankState] = field(init=False)
 
     def __post_init__(self) -> None:
-        files = (self.job.event_file(rank) for rank in range(self.num_ranks))
+        files = (self.job.event_file(rank) for rank in range(len(self.bindings.ranks)))
         self._ranks = [_RankState(EventReader(file), self._begin) for file in files]
 
     def follow(self) -> None:
@@ -74,14 +83,14 @@ class Follower:
         now = time.monotonic()
         waiting = [rank for rank, state in enumerate(self._ranks) if not state.connected]
         if waiting and now - self._begin > self.parameters.start_timeout_seconds:
-            self._time_out(waiting, "did not start", "start_timeout_seconds")
+            raise self._time_out(waiting, "did not start", "start_timeout_seconds")
         latest = max(state.last_event for state in self._ranks)
         if not waiting and now - latest > self.parameters.stall_timeout_seconds:
-            quiet = min(range(self.num_ranks), key=lambda rank: self._ranks[rank].last_event)
-            self._time_out([quiet], "stopped answering", "stall_timeout_seconds")
+            raise self._stalled()
         limit = self.parameters.timeout_seconds
         if limit is not None and now - self._begin > limit:
-            self._time_out([0], "had not finished", "timeout_seconds")
+            self._ask()
+            raise self._time_out(range(len(self._ranks)), "had not finished", "timeout_seconds")
 
     def check_end(self, code: int) -> None:
         """Raise unless every rank finished: the earliest true cause first."""
@@ -107,19 +116,47 @@ class Follower:
         if kind not in _INTERNAL and self.on_event is not None:
             self.on_event({**event, "rank": rank})
 
-    def _time_out(self, ranks: list[int], what: str, parameter: str) -> None:
-        """Have every rank print where it is, then give up."""
+    def _stalled(self) -> "RankLostError":
+        """Name the ranks that the others wait for: gone, behind a dead connection, or busy with something else."""
+        verdict = self._ask()
+        everybody = range(len(self._ranks))
+        to_blame = verdict.silent or verdict.busy or everybody
+        if len(to_blame) == len(everybody) > 1:
+            return self._time_out(everybody, "stopped moving together", "stall_timeout_seconds")
+        return self._time_out(to_blame, "stopped answering", "stall_timeout_seconds")
+
+    def _ask(self) -> Verdict:
+        """Have every rank print where it is."""
         pids = [state.started["pid"] for state in self._ranks if state.started is not None]
-        signal_ranks(pids, signal.SIGUSR1)
-        time.sleep(_STACK_DUMP_SECONDS)
-        who = ", ".join(map(str, ranks))
+        if len(pids) < len(self._ranks):
+            return Verdict()  # one that has not come far enough to print would die of the signal
+        logs = {rank: self.job.log_file(rank) for rank in range(len(self._ranks))}
+        seconds = min(_MOST_ANSWER_SECONDS, max(1.0, self.parameters.stall_timeout_seconds / 2))
+        if self.bindings.here:
+            return ask(logs, lambda: signal_ranks(pids, signal.SIGUSR1), seconds)
+        # mpirun passes it on to all hosts.
+        return ask(logs, lambda: self.process.send_signal(signal.SIGUSR1), seconds)
+
+    def _time_out(self, ranks: Sequence[int], what: str, parameter: str) -> "RankLostError":
         seconds = getattr(self.parameters, parameter)
-        raise RankLostError(
-            f"rank {who} {what} within {seconds:g} s (distributed.{parameter}); where each rank was stands at the end "
-            f"of its log in {self.job.log_dir}",
+        logs = self.job.log_file(ranks[0]) if len(ranks) == 1 else self.job.log_dir
+        return RankLostError(
+            f"{self._named(ranks)} {what} within {seconds:g} s (distributed.{parameter}); what it printed last, and "
+            f"where it stood if it answered: {logs}",
             rank=ranks[0],
+            host=self._host(ranks[0]),
             log=str(self.job.log_file(ranks[0])),
         )
+
+    def _named(self, ranks: Sequence[int]) -> str:
+        """``rank 1 on node2``, ``ranks 0 on node1, 1 on node2``."""
+        where = ", ".join(f"{rank} on {self._host(rank)}" for rank in ranks)
+        return f"rank{'s' * (len(ranks) > 1)} {where}"
+
+    def _host(self, rank: int) -> str:
+        """As the rank calls it, or before it has spoken as the plan does."""
+        started = self._ranks[rank].started
+        return self.bindings.ranks[rank].host if started is None else str(started["row"]["host"])
 
     def _failed(self, failure: Failure) -> Exception:
         if failure.user_error:
@@ -137,17 +174,52 @@ class Follower:
     def _lost(self, code: int, unfinished: list[int]) -> RankError:
         """No rank left a record: killed, or ended before it could write one."""
         output = self.job.mpirun_log.read_text(errors="replace")
+        gone = _LOST_HOST.search(output) or _LOST_DAEMON.search(output)
+        if gone is not None:
+            return self._cut_off(gone[1])
         killed = _KILLED.search(output)
-        number = int(killed[3]) if killed else -code
-        rank = int(killed[1]) if killed else next(iter(unfinished), 0)
-        if not killed and code >= 0:
-            tail = "\n".join(output.rstrip().splitlines()[-_TRACEBACK_LINES:])
-            log = str(self.job.mpirun_log)
-            return RankError(f"the ranks ended with code {code}\n{tail}\nlog: {log}", log=log)
-        host = killed[2] if killed else "this host"
-        hint = " (often: out of memory)" if number == signal.SIGKILL else ""
+        if killed is not None or code < 0:
+            rank = int(killed[1]) if killed else next(iter(unfinished), 0)
+            return self._killed(rank, int(killed[3]) if killed else -code)
+        aborted = {int(rank) for rank in _ABORTED.findall(output)}
+        hosts = set(_LOST_PEER.findall(output))
+        vanished = [rank for rank in unfinished if self._host(rank) in hosts and rank not in aborted]
+        if vanished:
+            return self._gone(vanished)
+        tail = "\n".join(output.rstrip().splitlines()[-_TRACEBACK_LINES:])
+        log = str(self.job.mpirun_log)
+        return RankError(f"the ranks ended with code {code}\n{tail}\nlog: {log}", log=log)
+
+    def _killed(self, rank: int, number: int) -> RankError:
+        hint = f" ({_OUT_OF_MEMORY})" if number == signal.SIGKILL else ""
         log = str(self.job.log_file(rank))
-        name = signal.Signals(number).name
         return RankLostError(
-            f"rank {rank} on {host} was killed by {name}{hint}; log: {log}", rank=rank, host=host, log=log
+            f"{self._named([rank])} was killed by {signal.Signals(number).name}{hint}; log: {log}",
+            rank=rank,
+            host=self._host(rank),
+            log=log,
+        )
+
+    def _gone(self, ranks: list[int]) -> RankError:
+        """Its peers on other hosts lost their connection to it, and ended before mpirun had heard how it ended."""
+        log = str(self.job.log_file(ranks[0]))
+        return RankLostError(
+            f"{self._named(ranks)} stopped answering: {'its' if len(ranks) == 1 else 'a'} process is gone, killed from "
+            f"outside ({_OUT_OF_MEMORY}); log: {log}",
+            rank=ranks[0],
+            host=self._host(ranks[0]),
+            log=log,
+        )
+
+    def _cut_off(self, host: str) -> RankError:
+        """mpirun found the connection to a host dead."""
+        ranks = [rank for rank in range(len(self._ranks)) if host in (self._host(rank), self.bindings.ranks[rank].host)]
+        who = self._named(ranks) if ranks else f"host {host}"
+        log = str(self.job.log_file(ranks[0]) if ranks else self.job.mpirun_log)
+        return RankLostError(
+            f"{who} stopped answering: the connection to {host} is dead, or the host is down; bring it back, or take "
+            f"it out of distributed.hosts, and resume; log: {log}",
+            rank=ranks[0] if ranks else None,
+            host=host,
+            log=log,
         )

@@ -8,13 +8,14 @@ import json
 import logging
 import shutil
 import signal
+import subprocess
 import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -25,9 +26,12 @@ from tandem.distributed import mpirun
 from tandem.distributed.binding.planning import plan
 from tandem.distributed.binding.table import BindingPlan
 from tandem.distributed.collectives import horovod_missing
+from tandem.distributed.ending import end_on_hosts
 from tandem.distributed.following import Follower, RankError
+from tandem.distributed.hosts import Host, find_agent, hosts_of, ranks_per_host
 from tandem.distributed.job import Framework, Job, write_text
 from tandem.distributed.processes import end_job, start_tied
+from tandem.distributed.survey import Surveyed, check_memory, survey
 from tandem.distributed.topology import Topology, detect
 from tandem.errors import UserError
 from tandem.parameters import DistributedParameters
@@ -74,34 +78,59 @@ def launch(
     """
     started = time.monotonic()
     job = Job(work_dir.resolve())
-    bindings = make_plan(detect(), parameters, framework)
+    hosts = hosts_of(parameters)
+    agent = find_agent(parameters) if hosts else []
+    surveyed = survey_hosts(hosts, agent, spec, parameters, framework, job.work_dir) if hosts else []
+    topologies = [one.topology for one in surveyed] or [detect()]
+    bindings = make_plan(topologies, parameters, framework, hosts)
+    check_memory(surveyed, bindings)
     _announce(bindings)
     _prepare(job, spec, bindings, framework, strict=parameters.strict)
-    follower = Follower(job, len(bindings.ranks), parameters, on_event)
     # Short, whatever TMPDIR is: Open MPI puts sockets there, whose paths are limited to 108 bytes.
     with tempfile.TemporaryDirectory(prefix="tandem-", dir="/tmp", ignore_cleanup_errors=True) as temporary:
-        stall_seconds = parameters.stall_timeout_seconds
-        _run(job, bindings, module, follower, stall_seconds=stall_seconds, temporary=Path(temporary))
-    return LaunchResult(follower.rows(), job.log_dir, time.monotonic() - started)
+        run = _Run(job, bindings, module, parameters, hosts, agent, Path(temporary))
+        rows = run.to_the_end(on_event)
+    return LaunchResult(rows, job.log_dir, time.monotonic() - started)
 
 
-def make_plan(topology: Topology, parameters: DistributedParameters, framework: Framework) -> BindingPlan:
-    """The binding plan of this host; without Horovod or mpirun one rank, unless more are asked for.
+def survey_hosts(
+    hosts: Sequence[Host],
+    agent: Sequence[str],
+    spec: BaseModel | Mapping[str, Any],
+    parameters: DistributedParameters,
+    framework: Framework,
+    work_dir: Path,
+) -> list[Surveyed]:
+    """The preflight of a job on named hosts; see ``survey``."""
+    _log.info("looking at hosts %s", ", ".join(host.name for host in hosts))
+    seconds = parameters.start_timeout_seconds
+    return survey(hosts, agent, spec, framework=framework, work_dir=work_dir, seconds=seconds)
+
+
+def make_plan(
+    topologies: Sequence[Topology],
+    parameters: DistributedParameters,
+    framework: Framework,
+    hosts: Sequence[Host] = (),
+) -> BindingPlan:
+    """The binding plan; on this host, without Horovod or mpirun, one rank, unless more are asked for.
 
     Raises:
-        UserError: more than one rank is asked for, and Horovod or mpirun cannot be used.
+        UserError: more than one rank or another host is asked for, and Horovod or mpirun cannot be used.
     """
     num_ranks = parameters.num_ranks
-    reason = None if num_ranks == 1 else horovod_missing(framework) or mpirun.mpirun_missing()
-    if reason is not None and num_ranks != "auto":
+    reason = None if num_ranks == 1 and not hosts else horovod_missing(framework) or mpirun.mpirun_missing()
+    if reason is not None and (hosts or num_ranks != "auto"):
+        asked = f"num_ranks: {num_ranks}" if not hosts else "hosts: to run there"
         raise UserError(
-            f"distributed.num_ranks: {num_ranks} needs Horovod and mpirun, but {reason}; mend it: make setup "
+            f"distributed.{asked} needs Horovod and mpirun, but {reason}; mend it: make setup "
             "(or train in one process: num_ranks: 1)"
         )
     if reason is not None:
         _log.warning("%s: training in one process (make setup mends it)", reason)
         parameters = parameters.model_copy(update={"num_ranks": 1})
-    return plan([topology], parameters)
+    planned = plan(topologies, parameters, ranks_per_host(hosts, parameters))
+    return replace(planned, named=bool(hosts))
 
 
 def _announce(bindings: BindingPlan) -> None:
@@ -121,33 +150,65 @@ def _prepare(
     job.write_plan(bindings.ranks, framework, strict=strict)
 
 
-def _run(
-    job: Job, bindings: BindingPlan, module: str, follower: Follower, *, stall_seconds: float, temporary: Path
-) -> None:
-    job_id = uuid.uuid4().hex
-    rankfile = temporary / "rankfile"
-    rankfile.write_text(mpirun.rankfile(bindings))
-    environment = mpirun.environment(
-        bindings,
-        module=module,
-        work_dir=job.work_dir,
-        job_id=job_id,
-        temporary=temporary,
-        stall_seconds=stall_seconds,
-    )
-    argv = mpirun.command(bindings, module, job.spec_file, rankfile)
-    own_cpus = bindings.ranks[0].cpus if len(bindings.ranks) == 1 and bindings.bound else ()
-    with _sigterm_unwinds():
-        process = start_tied(argv, environment, job.mpirun_log, own_cpus)
-        try:
-            while process.poll() is None:
+@dataclass(frozen=True)
+class _Run:
+    """One start of the ranks."""
+
+    job: Job
+    bindings: BindingPlan
+    module: str
+    parameters: DistributedParameters
+    hosts: Sequence[Host]
+    agent: Sequence[str]
+    temporary: Path
+    job_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def to_the_end(self, on_event: Callable[[dict[str, Any]], None] | None) -> list[dict[str, Any]]:
+        """Start the ranks, follow them, and leave nothing of them; what they verified of their bindings."""
+        with _sigterm_unwinds():
+            process = self._start()
+            follower = Follower(self.job, self.bindings, self.parameters, on_event, process)
+            over = False
+            try:
+                while process.poll() is None:
+                    follower.follow()
+                    follower.check_time()
+                    time.sleep(_POLL_SECONDS)
                 follower.follow()
-                follower.check_time()
-                time.sleep(_POLL_SECONDS)
-            follower.follow()
-        finally:
-            end_job(process, job_id, _GRACE_SECONDS)
-        follower.check_end(process.returncode)
+                follower.check_end(process.returncode)
+                over = True
+            finally:
+                end_job(process, self.job_id, _GRACE_SECONDS)
+                if not over:
+                    self._end_elsewhere()
+        return follower.rows()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        rankfile = self.temporary / "rankfile"
+        rankfile.write_text(mpirun.rankfile(self.bindings))
+        stall_seconds = self.parameters.stall_timeout_seconds
+        own = mpirun.own_variables(
+            self.bindings,
+            module=self.module,
+            work_dir=self.job.work_dir,
+            job_id=self.job_id,
+            stall_seconds=stall_seconds,
+        )
+        reach = mpirun.Reach(self.agent, self.parameters.network, stall_seconds, self.job_id, tuple(own))
+        argv = mpirun.command(
+            self.bindings, self.module, self.job.spec_file, rankfile, reach if self.bindings.named else None
+        )
+        own_cpus = self.bindings.ranks[0].cpus if mpirun.without_mpi(self.bindings) and self.bindings.bound else ()
+        return start_tied(argv, mpirun.environment(own, self.temporary), self.job.mpirun_log, own_cpus)
+
+    def _end_elsewhere(self) -> None:
+        for name in end_on_hosts(self.hosts, self.agent, self.job_id, _GRACE_SECONDS):
+            _log.warning(
+                "host %s does not answer when asked to end what the job has there: that ends by itself, within %g s of "
+                "the loss of its connection",
+                name,
+                self.parameters.stall_timeout_seconds,
+            )
 
 
 @contextmanager

@@ -9,11 +9,12 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tandem.distributed.binding.expression import launch_line
 from tandem.distributed.binding.table import BindingPlan, RankBinding
-from tandem.distributed.job import JOB_ID, NUM_RANKS, WORK_DIR
+from tandem.distributed.job import JOB_ID, JOB_OPTION, NUM_RANKS, SEVERAL_HOSTS, WORK_DIR
 from tandem.errors import UserError
 
 _SCRUBBED = ("OMPI_", "PMIX_", "PMI_", "PRTE_", "HOROVOD_", "TANDEM_", "HYDRA_")
@@ -30,6 +31,11 @@ _HOROVOD_CPUS = "HOROVOD_THREAD_AFFINITY"
 # one allreduce of 1 MB, at a cycle of 0.3 ms, four interleaved passes on a busy machine: 14 to 18 ms with yielding, 26
 # to 31 ms without.
 _MCA = {"pml": "ob1", "btl": "self,sm", "mpi_yield_when_idle": "1"}
+_SEVERAL_HOSTS_BTL = "self,sm,tcp"
+
+# mpirun and its daemons notice a dead connection between them, and end their ranks, after the idle time and so many
+# unanswered questions: together three quarters of the stall timeout.
+_KEEPALIVE_QUESTIONS = 4
 
 # How often Horovod's own thread looks for work, in milliseconds. A blocking allreduce waits up to one cycle, so a short
 # one; 0.1, 0.3, 0.5 and 1 could not be told apart on that busy machine, so the exact value is not a measured optimum.
@@ -62,48 +68,95 @@ def rankfile(plan: BindingPlan) -> str:
     return launch_line(plan, "openmpi5", (), Path()).rankfile
 
 
-def command(plan: BindingPlan, module: str, spec_file: Path, rankfile_path: Path) -> list[str]:
-    """The argument list that runs ``python -m module spec.json`` in every rank."""
+@dataclass(frozen=True)
+class Reach:
+    """How mpirun reaches other hosts.
+
+    Attributes:
+        agent: the launch agent and its options.
+        network: the CIDR of the network to use; None: any.
+        stall_seconds: within which it must notice that a host is gone.
+        job_id: by which its daemons are found.
+        exported: the variables of mpirun's environment that ranks there need too.
+    """
+
+    agent: Sequence[str]
+    network: str | None
+    stall_seconds: float
+    job_id: str
+    exported: Sequence[str] = ()
+
+
+def command(
+    plan: BindingPlan, module: str, spec_file: Path, rankfile_path: Path, reach: Reach | None = None
+) -> list[str]:
+    """The argument list that runs ``python -m module spec.json`` in every rank; ``reach`` where hosts are named."""
     program = [sys.executable, "-m", module, str(spec_file)]
-    if len(plan.ranks) == 1:
+    if without_mpi(plan):
         return program
-    return [str(find_mpirun()), *launch_line(plan, "openmpi5", [*_mca(), *program], rankfile_path).arguments]
+    mca = _words("--mca", _MCA)
+    if reach is not None:
+        mca = [*_words("--prtemca", _daemon_settings(reach)), *_words("--mca", _MCA | _network_settings(reach))]
+        mca += [word for name in reach.exported for word in ("-x", name)]
+    return [str(find_mpirun()), *launch_line(plan, "openmpi5", [*mca, *program], rankfile_path).arguments]
 
 
-def _mca() -> list[str]:
-    return [word for setting in _MCA.items() for word in ("--mca", *setting)]
+def without_mpi(plan: BindingPlan) -> bool:
+    """Whether the job is one rank on this host, which is a child process of ours."""
+    return len(plan.ranks) == 1 and plan.here
 
 
-def environment(
-    plan: BindingPlan,
-    *,
-    module: str,
-    work_dir: Path,
-    job_id: str,
-    temporary: Path,
-    stall_seconds: float,
-    inherited: Mapping[str, str] = os.environ,
-) -> dict[str, str]:
-    """A clean environment: nothing of an outer MPI job, our own threads, quiet frameworks, short temporary paths."""
+def _daemon_settings(reach: Reach) -> dict[str, str]:
+    network = {} if reach.network is None else {"prte_if_include": reach.network}
+    return network | {
+        JOB_OPTION: reach.job_id,
+        "plm_ssh_agent": " ".join(reach.agent),
+        "plm_ssh_no_tree_spawn": "1",  # else hosts start each other's daemons, and need an agent of their own
+        "oob_tcp_keepalive_time": str(max(1, int(reach.stall_seconds / 4))),
+        "oob_tcp_keepalive_intvl": str(max(1, int(reach.stall_seconds / 8))),
+        "oob_tcp_keepalive_probes": str(_KEEPALIVE_QUESTIONS),
+    }
+
+
+def _network_settings(reach: Reach) -> dict[str, str]:
+    network = {} if reach.network is None else {"btl_tcp_if_include": reach.network}
+    return {"btl": _SEVERAL_HOSTS_BTL, **network}
+
+
+def _words(option: str, settings: Mapping[str, str]) -> list[str]:
+    return [word for setting in settings.items() for word in (option, *setting)]
+
+
+def environment(own: Mapping[str, str], temporary: Path, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """A clean environment: nothing of an outer MPI job, the job's own variables, short temporary paths."""
     clean = {name: value for name, value in inherited.items() if not name.startswith(_SCRUBBED)}
-    clean |= rank_environment(plan.ranks[0], plan.ranks)
-    clean |= {
+    return {**clean, **own, "TMPDIR": str(temporary)}
+
+
+def own_variables(
+    plan: BindingPlan, *, module: str, work_dir: Path, job_id: str, stall_seconds: float
+) -> dict[str, str]:
+    """What a rank needs, on whatever host: our own threads (those of rank 0), quiet frameworks, the job's folder."""
+    threads = rank_environment(plan.ranks[0], plan.ranks)
+    if not plan.here:
+        threads.pop(_HOROVOD_CPUS, None)  # a list for the ranks of one host: each rank sets its host's own
+    return threads | {
         "TF_NUM_INTEROP_THREADS": "1",
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "HOROVOD_CYCLE_TIME": _CYCLE_TIME_MS,
         "HOROVOD_STALL_CHECK_TIME_SECONDS": str(max(1, int(min(60, stall_seconds / 2)))),
-        "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS": str(max(2, int(stall_seconds))),
+        # Only if nobody is left to end the job: the launcher judges better who is to blame, and comes first.
+        "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS": str(max(4, int(2 * stall_seconds))),
         "OMPI_ALLOW_RUN_AS_ROOT": "1",
         "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-        "PYTHONPATH": os.pathsep.join(_import_folders(module, inherited.get("PYTHONPATH", ""))),
+        "PYTHONPATH": os.pathsep.join(_import_folders(module, os.environ.get("PYTHONPATH", ""))),
         "PYTHONUNBUFFERED": "1",
         **_KEEP_MEMORY,
-        "TMPDIR": str(temporary),
         WORK_DIR: str(work_dir),
         JOB_ID: job_id,
         NUM_RANKS: str(len(plan.ranks)),
+        **({} if plan.here else {SEVERAL_HOSTS: "1"}),
     }
-    return clean
 
 
 def rank_environment(rank: RankBinding, ranks: Sequence[RankBinding]) -> dict[str, str]:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tandem.distributed.job import JOB_ID
+from tandem.distributed.job import JOB_ID, JOB_OPTION
 
 _PR_SET_PDEATHSIG = 1
 _POLL_SECONDS = 0.02
@@ -62,12 +62,16 @@ def die_with_parent() -> None:
 
 
 def pids_of_job(job_id: str) -> list[int]:
-    """Living processes on this host that carry the job's id (zombies have no environment left)."""
-    mark = f"{JOB_ID}={job_id}".encode()
+    """Living processes on this host that carry the job's id (zombies have no environment left).
+
+    Ranks have it in their environment, mpirun's daemons on other hosts among their arguments.
+    """
+    mark, option = f"{JOB_ID}={job_id}".encode(), f"\0{JOB_OPTION}\0{job_id}\0".encode()
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if mark in (folder / "environ").read_bytes().split(b"\0"):
+            environment = (folder / "environ").read_bytes().split(b"\0")
+            if mark in environment or option in (folder / "cmdline").read_bytes():
                 found.append(int(folder.name))
     return found
 

@@ -31,6 +31,7 @@ from tandem.distributed.binding.expression import binds_itself
 from tandem.distributed.binding.table import BindingPlan, RankBinding
 from tandem.distributed.collectives import Communicator, connect
 from tandem.distributed.job import (
+    SEVERAL_HOSTS,
     WORK_DIR,
     Failure,
     Framework,
@@ -106,10 +107,15 @@ def _redirect_output(log: Path) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
     sys.stderr.flush()
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _through(), 0o644)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
+
+
+def _through() -> int:
+    """Several hosts: what is written reaches the shared storage at once, where the launcher reads it."""
+    return os.O_DSYNC if SEVERAL_HOSTS in os.environ else 0
 
 
 def _set_signals() -> None:
@@ -122,7 +128,8 @@ def _set_signals() -> None:
 
 def _open_events(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    _state["file"] = path.open("ab", buffering=0)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _through()
+    _state["file"] = os.fdopen(os.open(path, flags, 0o644), "ab", buffering=0)
 
 
 def _report(planned: RankBinding, bound_by: str) -> None:

@@ -1,12 +1,27 @@
 """Parameters of training jobs on several ranks."""
 
-from typing import Annotated, Literal
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
 from tandem.parameters.closed import Parameters
 
 CpuList = Annotated[str, Field(pattern=r"^\d+(-\d+)?(,\d+(-\d+)?)*$", coerce_numbers_to_str=True)]
+# Neither a name nor an agent may look like an option to the program that gets it.
+HostSlots = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(:[1-9]\d*)?$")]
+
+
+def _is_network(text: str) -> str:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        raise ValueError(f"expected a network as 10.0.0.0/16, found {text!r}") from None
+    return text
+
+
+Network = Annotated[str, AfterValidator(_is_network)]
 
 
 class DistributedParameters(Parameters):
@@ -33,6 +48,24 @@ class DistributedParameters(Parameters):
     )
     bind: bool = True
     strict: bool = Field(False, description="a binding that differs from the plan is an error, not a warning")
+    hosts: tuple[HostSlots, ...] = Field(
+        (), description="where ranks run, as `[node1:2, node2:2]` with the number of ranks or without; none: here"
+    )
+    hostfile: Path | None = Field(
+        None, description="file with a host per line, as `node1 slots=2` or `node1:2`, instead of `hosts`"
+    )
+    launch_agent: Annotated[str, Field(pattern=r"^[^-\s:'\"\\][^:'\"\\]*$")] = Field(
+        "ssh", description="program that runs a command on a host, called as `AGENT HOST COMMAND`; with options"
+    )
+    network: Network | None = Field(
+        None, description="the hosts' network for MPI, as `10.0.0.0/16`, where they have several"
+    )
     start_timeout_seconds: float = Field(120.0, gt=0.0)
     stall_timeout_seconds: float = Field(300.0, gt=0.0)
     timeout_seconds: float | None = Field(None, gt=0.0)
+
+    @model_validator(mode="after")
+    def _hosts_once(self) -> Self:
+        if self.hosts and self.hostfile is not None:
+            raise ValueError("expected hosts or hostfile, found both")
+        return self

@@ -50,7 +50,7 @@ def binds_itself(plan: BindingPlan, mpi: Mpi) -> bool:
 def _open_mpi_5(plan: BindingPlan, program: Sequence[str], rankfile: Path) -> Launch:
     start = ("-np", str(len(plan.ranks)), *_open_mpi_hosts(plan))
     if not plan.bound or binds_itself(plan, "openmpi5"):
-        crowded = ":OVERSUBSCRIBE" if plan.oversubscribed or len(plan.hosts) == 1 else "slot"
+        crowded = ":OVERSUBSCRIBE" if plan.oversubscribed or plan.here else "slot"
         return Launch((*start, "--map-by", crowded, "--bind-to", "none", *program))
     numbers = ":hwtcpus" if _counts_threads(plan) else ""
     return Launch((*start, "--map-by", f"rankfile:file={rankfile}{numbers}", *program), rankfile=_rankfile(plan))
@@ -59,24 +59,23 @@ def _open_mpi_5(plan: BindingPlan, program: Sequence[str], rankfile: Path) -> La
 def _open_mpi_4(plan: BindingPlan, program: Sequence[str], rankfile: Path) -> Launch:
     start = ("-np", str(len(plan.ranks)), *_open_mpi_hosts(plan))
     if not plan.bound or binds_itself(plan, "openmpi4"):
-        crowded = ("--oversubscribe",) if plan.oversubscribed or len(plan.hosts) == 1 else ()
+        crowded = ("--oversubscribe",) if plan.oversubscribed or plan.here else ()
         return Launch((*start, *crowded, "--bind-to", "none", *program))
     numbers = ("--use-hwthread-cpus",) if _counts_threads(plan) else ()
     return Launch((*start, *numbers, "--rankfile", str(rankfile), *program), rankfile=_rankfile(plan))
 
 
 def _open_mpi_hosts(plan: BindingPlan) -> tuple[str, ...]:
-    if len(plan.hosts) == 1:
+    if plan.here:
         return ()
     return "--host", ",".join(f"{host}:{len(ranks)}" for host, ranks in plan.hosts.items())
 
 
 def _rankfile(plan: BindingPlan) -> str:
-    here = len(plan.hosts) == 1
-    lines = (
-        f"rank {rank.rank}={'localhost' if here else rank.host} slot={_slots(plan, rank)}\n" for rank in plan.ranks
+    hosts = ("localhost" if plan.here else rank.host for rank in plan.ranks)
+    return "".join(
+        f"rank {rank.rank}={host} slot={_slots(plan, rank)}\n" for rank, host in zip(plan.ranks, hosts, strict=True)
     )
-    return "".join(lines)
 
 
 def _slots(plan: BindingPlan, rank: RankBinding) -> str:
@@ -114,7 +113,7 @@ def _per_host(
     words: list[str] = []
     for host, ranks in plan.hosts.items():
         own = [word for setting in environments.get(host, {}).items() for word in ("-env", *setting)]
-        where = ["-host", host] if len(plan.hosts) > 1 else []
+        where = [] if plan.here else ["-host", host]
         words += [":"] if words else []
         words += ["-n", str(len(ranks)), *where, *own, *program]
     return tuple(words)

@@ -48,6 +48,7 @@ class BindingPlan:
 
     Attributes:
         oversubscribed: a host has more ranks than cores.
+        named: the user said which hosts, so mpirun is told of them even if it is one.
         leftovers: by host, the usable CPUs that no rank has.
         warnings: what slows a run or is likely a mistake.
         notes: what else explains the plan.
@@ -58,6 +59,12 @@ class BindingPlan:
     leftovers: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    named: bool = False
+
+    @property
+    def here(self) -> bool:
+        """Whether all ranks are on the host that mpirun is called on."""
+        return len(self.hosts) == 1 and not self.named
 
     @property
     def bound(self) -> bool:

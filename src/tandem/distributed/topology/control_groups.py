@@ -1,4 +1,4 @@
-"""The limits of this process's control group, v1 and v2: its CPU quota and its cpuset."""
+"""The limits of this process's control group, v1 and v2: its CPU quota, its cpuset and its memory."""
 
 import re
 from pathlib import Path
@@ -23,6 +23,23 @@ def cpuset(root: Path) -> tuple[int, ...] | None:
             if cpus:
                 return cpus
     return None
+
+
+def memory_left(root: Path) -> int | None:
+    """Bytes until the tightest memory limit on the way to the root; file pages that can be dropped count as left."""
+    left = []
+    for controller, limit, used in (
+        ("", "memory.max", "memory.current"),
+        ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+    ):
+        for folder in _folders(root, controller):
+            most, now = read_int(folder / limit), read_int(folder / used)
+            if most is not None and now is not None:
+                dropped = re.search(
+                    r"^(?:total_)?inactive_file (\d+)", read(folder / "memory.stat") or "", re.MULTILINE
+                )
+                left.append(most - now + (int(dropped[1]) if dropped else 0))
+    return min(left, default=None)
 
 
 def _quota_v2(folder: Path) -> float | None:

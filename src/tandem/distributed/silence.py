@@ -1,0 +1,57 @@
+"""Who is to blame when no rank reports any more: each is asked where it is, by a signal on which it prints its stack.
+
+A rank that prints none is gone, stopped, or behind a dead connection. Of those that do, the ones inside a collective
+wait for the others.
+"""
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_POLL_SECONDS = 0.05
+_STACK = re.compile(r"^Current thread 0x\w+[^\n]*:\n((?:  File [^\n]*\n)+)", re.MULTILINE)
+# Where Python stands while a collective waits: Horovod's own modules, ours above it, TensorFlow's call of a graph.
+_COLLECTIVE = re.compile(r"/horovod/|/distributed/horovod_ranks\.py|/tensorflow/python/eager/execute\.py")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """silent: ranks that did not answer; busy: ranks that others wait for. Both empty: all wait, or all are busy."""
+
+    silent: tuple[int, ...] = ()
+    busy: tuple[int, ...] = ()
+
+
+def ask(logs: Mapping[int, Path], ask_all: Callable[[], None], seconds: float) -> Verdict:
+    """Have all ranks print where they are, into their logs, and judge by what they print within so many seconds."""
+    before = {rank: _size(log) for rank, log in logs.items()}
+    ask_all()
+    deadline = time.monotonic() + seconds
+    stacks: dict[int, str] = {}
+    while len(stacks) < len(logs) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+        stacks = {rank: stack for rank, log in logs.items() if (stack := _stack(log, before[rank]))}
+    return judge(sorted(logs), stacks)
+
+
+def judge(ranks: Sequence[int], stacks: Mapping[int, str]) -> Verdict:
+    """Judge by the stacks of the ranks that answered, the innermost call first."""
+    silent = tuple(rank for rank in ranks if rank not in stacks)
+    busy = tuple(rank for rank in stacks if not _COLLECTIVE.search(stacks[rank].partition("\n")[0]))
+    return Verdict(silent, busy if len(busy) < len(stacks) else ())
+
+
+def _size(log: Path) -> int:
+    return log.stat().st_size if log.exists() else 0
+
+
+def _stack(log: Path, after: int) -> str | None:
+    try:
+        with log.open("rb") as file:
+            file.seek(after)
+            match = _STACK.search(file.read().decode(errors="replace"))
+    except FileNotFoundError:
+        return None
+    return match[1] if match else None
