@@ -62,6 +62,7 @@ class Follower:
     process: "subprocess.Popen[bytes]"
     _begin: float = field(default_factory=time.monotonic, init=False)
     _ranks: list[_RankState] = field(init=False)
+    _begun: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         files = (self.job.event_file(rank) for rank in range(len(self.bindings.ranks)))
@@ -85,12 +86,17 @@ class Follower:
         if waiting and now - self._begin > self.parameters.start_timeout_seconds:
             raise self._time_out(waiting, "did not start", "start_timeout_seconds")
         latest = max(state.last_event for state in self._ranks)
-        if not waiting and now - latest > self.parameters.stall_timeout_seconds:
+        if not waiting and now - latest > self._patience():
             raise self._stalled()
         limit = self.parameters.timeout_seconds
         if limit is not None and now - self._begin > limit:
             self._ask()
             raise self._time_out(range(len(self._ranks)), "had not finished", "timeout_seconds")
+
+    def _patience(self) -> float:
+        """The stall timeout; until the job reports something of its own, imports and data may take the start's time."""
+        stall = self.parameters.stall_timeout_seconds
+        return stall if self._begun else max(stall, self.parameters.start_timeout_seconds)
 
     def check_end(self, code: int) -> None:
         """Raise unless every rank finished: the earliest true cause first."""
@@ -113,8 +119,10 @@ class Follower:
         elif kind == "message":
             level = logging.WARNING if event["level"] == "warning" else logging.INFO
             _log.log(level, "%s", event["message"])
-        if kind not in _INTERNAL and self.on_event is not None:
-            self.on_event({**event, "rank": rank})
+        if kind not in _INTERNAL:
+            self._begun = True
+            if self.on_event is not None:
+                self.on_event({**event, "rank": rank})
 
     def _stalled(self) -> "RankLostError":
         """Name the ranks that the others wait for: gone, behind a dead connection, or busy with something else."""

@@ -1,7 +1,7 @@
 """The ranks of one job under Horovod: PyTorch's and TensorFlow's extension behind the same interface.
 
 Every collective has a name that is the same at every step, so that Horovod's response cache takes the place of its
-negotiation after the first. All of them block.
+negotiation after the first. All of them block. Those that are called from Python are the rank's signs of life.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tandem.distributed.collectives import Communicator
 from tandem.distributed.job import Framework
+from tandem.distributed.rank import heartbeat
 
 _MAX_COUNT = 2**31 - 1  # MPI counts elements with 32-bit integers
 
@@ -44,12 +45,14 @@ class _HorovodRanks(ABC):
         _check_count(array.size * self.size)
         name = f"allgather.{array.dtype}.{array.shape[1:]}"
         gathered = self._hvd.allgather(self._tensor(np.ascontiguousarray(array)), name=name)
+        heartbeat()
         result: NDArray[Any] = gathered.numpy()
         return result
 
     def allreduce_scalars(self, values: Mapping[str, float]) -> dict[str, float]:
         tensor = self._tensor(np.array(list(values.values()), dtype=np.float64))
         sums = self._hvd.allreduce(tensor, op=self._hvd.Sum, name=f"scalars.{len(values)}").numpy()
+        heartbeat()
         return dict(zip(values, sums.tolist(), strict=True))
 
     def same_on_all_ranks(self, value: bytes | int) -> bool:
@@ -82,6 +85,7 @@ class _Torch(_HorovodRanks):
     def allreduce_sum_(self, tensor: Any) -> Any:
         _check_count(tensor.numel())
         name = f"allreduce.{tensor.dtype}.{tuple(tensor.shape)}"
+        heartbeat()
         return self._hvd.allreduce_(tensor, op=self._hvd.Sum, name=name)
 
     def broadcast_(self, tensor: Any, root: int = 0) -> Any:
