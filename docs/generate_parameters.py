@@ -17,6 +17,7 @@ from tandem.parameters import (
     MovieLensParameters,
     NCFParameters,
     RecSys2021FeatureParameters,
+    SparkParameters,
     SyntheticMovieLens,
     TwoTowerParameters,
     WideAndDeepParameters,
@@ -61,6 +62,8 @@ TWO_TOWER_RULES = (
     "published lists are no longer than `candidates`."
 )
 
+SPARK_RULES = "See [clusters](clusters.md). Together: a master `k8s://…` needs `kubernetes.image`."
+
 SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("synthetic_movielens", SyntheticMovieLens, "In `globals.yml`, as the catalog alone reads it: no `--params`."),
     ("movielens_cleaning", MovieLensParameters, ""),
@@ -68,6 +71,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("recsys2021_features", RecSys2021FeatureParameters, FEATURE_RULES),
     ("wnd", WideAndDeepParameters, WND_RULES),
     ("two_tower", TwoTowerParameters, TWO_TOWER_RULES),
+    ("spark", SparkParameters, SPARK_RULES),
     ("distributed", DistributedParameters, ""),
 )
 

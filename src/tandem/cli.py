@@ -30,7 +30,7 @@ from yaml import YAMLError
 import tandem.pipelines
 from tandem import __version__
 from tandem.errors import UserError, did_you_mean
-from tandem.hooks import JAVA_OPTIONS, submit_arguments
+from tandem.hooks import configure_spark
 from tandem.settings import CONFIG_LOADER_ARGS, CONFIG_LOADER_CLASS
 from tandem.sources.recsys2021_format import with_row
 from tandem.sources.staging import CANNOT_WRITE
@@ -288,17 +288,16 @@ def recsys2021(out: Path, rows: int, kind: Literal["planted", "noise", "unique"]
 
 def _start_spark() -> Any:
     """A session with the settings of the project's conf/base, or of none: with those that keep it quiet."""
-    from tandem.datasets.spark_archive import java_options
     from tandem.datasets.spark_session import spark_session
 
     quiet_logging()
+    parameters: dict[str, Any] = {}
     configuration: dict[str, Any] = {"spark.ui.enabled": False, "spark.log.level": "FATAL"}
     if is_kedro_project(Path.cwd()):
         arguments: dict[str, Any] = {**CONFIG_LOADER_ARGS}
-        configuration |= CONFIG_LOADER_CLASS("conf", **arguments)["spark"]
-    options = f"{configuration.pop(JAVA_OPTIONS, '')} {java_options()}".strip()
-    configuration |= {JAVA_OPTIONS: options} if options else {}
-    os.environ["PYSPARK_SUBMIT_ARGS"] = submit_arguments(configuration)
+        loader = CONFIG_LOADER_CLASS("conf", **arguments)
+        parameters, configuration = loader["parameters"].get("spark", {}), configuration | loader["spark"]
+    configure_spark(parameters, configuration)
     return spark_session()
 
 

@@ -19,6 +19,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from tandem.datasets.spark_archive import java_options
 from tandem.errors import UserError, did_you_mean, invalid_parameters
+from tandem.parameters import SparkParameters
+from tandem.parameters.spark import PARAMETER_OF_SETTING
 
 logger = logging.getLogger(__name__)
 
@@ -26,21 +28,38 @@ JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 
 
 class LazySparkHook:
-    """Hands ``conf/*/spark.yml`` to the Spark session that the first Spark dataset will start; starts none itself."""
+    """Hands parameters and ``spark.yml`` to the Spark session that the first Spark dataset will start; starts none."""
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """Put the configuration where a new session looks for it."""
-        configuration = dict(context.config_loader["spark"])
-        options = f"{configuration.get(JAVA_OPTIONS, '')} {java_options()}".strip()
-        os.environ["PYSPARK_SUBMIT_ARGS"] = submit_arguments(
-            configuration | ({JAVA_OPTIONS: options} if options else {})
-        )
-        # Spark's own default is whatever python3 is first on PATH.
+        configure_spark(context.config_loader["parameters"].get("spark", {}), context.config_loader["spark"])
+
+
+def configure_spark(parameters: Mapping[str, Any], configuration: Mapping[str, Any]) -> None:
+    """Put both where the session to come looks for them; configuration: what spark.yml says.
+
+    Raises:
+        UserError: spark.yml sets what a parameter decides.
+    """
+    spark = SparkParameters.model_validate(parameters)
+    for name in configuration:
+        if name in PARAMETER_OF_SETTING:
+            parameter = f"spark.{PARAMETER_OF_SETTING[name]}"
+            raise UserError(
+                f"spark.yml sets {name}, which the parameter {parameter} decides; remove it there, and set {parameter} "
+                f"in parameters.yml or by --params {parameter}={configuration[name]}"
+            )
+    settings = {**configuration, **spark.settings()}
+    options = f"{settings.pop(JAVA_OPTIONS, '')} {java_options()}".strip()
+    os.environ["PYSPARK_SUBMIT_ARGS"] = submit_arguments(settings | ({JAVA_OPTIONS: options} if options else {}))
+    if spark.python is not None and not spark.local:
+        os.environ["PYSPARK_PYTHON"] = spark.python
+    else:  # Spark's own default is whatever python3 is first on PATH.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
 
 
-def submit_arguments(configuration: dict[str, Any]) -> str:
+def submit_arguments(configuration: Mapping[str, Any]) -> str:
     """Spark settings as the arguments of a submission: values are quoted, booleans written as Spark reads them."""
     arguments = []
     for name, value in sorted(configuration.items()):
@@ -55,7 +74,7 @@ class ParametersHook:
     Kedro checks the typed ones too, but lets unknown names at the top through, and plain types such as int.
     """
 
-    @hook_impl
+    @hook_impl(tryfirst=True)  # what is wrong is told before anybody uses it
     def after_context_created(self, context: KedroContext) -> None:
         """Compare the names given with those of the configuration, and the values with the nodes' annotations.
 
@@ -65,7 +84,9 @@ class ParametersHook:
         if not isinstance(loader, OmegaConfigLoader):
             return
         texts = unknown_names(context._runtime_params or {}, loader)  # the context offers no other way
-        texts = texts or wrong_values(loader["parameters"], parameter_types(pipelines.values()))
+        texts = texts or wrong_values(
+            loader["parameters"], parameter_types(pipelines.values()) | {"spark": SparkParameters}
+        )
         if texts:
             raise UserError("; ".join(texts))
 

@@ -58,7 +58,7 @@ def _started() -> SparkSession:
             raise
         raise UserError(
             "Spark's Java ended as it started (what it said stands above); check java -version, which must be 17 or "
-            "newer, and spark.driver.extraJavaOptions and spark.driver.memory in conf/*/spark.yml"
+            "newer, the parameter spark.driver_memory, and spark.driver.extraJavaOptions in conf/*/spark.yml"
         ) from error
 
 

@@ -9,6 +9,7 @@ from tandem.parameters.distributed import DistributedParameters
 from tandem.parameters.movielens import MovieLensParameters, SyntheticMovieLens
 from tandem.parameters.ncf import EarlyStoppingParameters, NCFBaselineParameters, NCFParameters, NeuMFParameters
 from tandem.parameters.recsys2021 import RecSys2021FeatureParameters
+from tandem.parameters.spark import KubernetesParameters, SparkParameters
 from tandem.parameters.two_tower import (
     IndexParameters,
     PointwiseParameters,
@@ -30,6 +31,7 @@ __all__ = [
     "EarlyStoppingParameters",
     "Fraction",
     "IndexParameters",
+    "KubernetesParameters",
     "MovieLensParameters",
     "NCFBaselineParameters",
     "NCFParameters",
@@ -40,6 +42,7 @@ __all__ = [
     "RecSys2021FeatureParameters",
     "RecommendationParameters",
     "SoftmaxParameters",
+    "SparkParameters",
     "SyntheticMovieLens",
     "TowerParameters",
     "TwoTowerModelParameters",
