@@ -36,6 +36,7 @@ from tandem.sources.recsys2021_format import with_row
 from tandem.sources.staging import CANNOT_WRITE
 
 INTERRUPTED = 130
+DRY_RUNNER = "tandem.dry_run.DryRunner"  # imported where it is asked for
 RUN_AS_KEDRO_DOES: Callable[..., Any] = cast(Callable[..., Any], kedro_run.callback)
 
 LOGGING: dict[str, Any] = {
@@ -180,12 +181,14 @@ def check_names(options: Mapping[str, Any]) -> None:
             raise UserError(f"--tags: no node has the tag {tag}; {did_you_mean(tag, tags)}")
 
 
-def _run(**options: Any) -> Any:
+def _run(*, dry_run: bool, **options: Any) -> Any:
     quiet_logging()
     with one_line_errors(options.get("conf_source")):
         check_source(options.get("conf_source"))
         check_names(options)
-        if options.get("runner") in (None, "SequentialRunner") and not options.get("runner_params"):
+        if dry_run:
+            options["runner"] = DRY_RUNNER
+        elif options.get("runner") in (None, "SequentialRunner") and not options.get("runner_params"):
             # A node's outputs are written at the same time: one small write alone leaves cores idle.
             options["runner_params"] = {"is_async": True}
         with interruptible():
@@ -209,7 +212,17 @@ def interruptible() -> Iterator[None]:
         signal.signal(signal.SIGINT, original)
 
 
-run = click.Command("run", params=kedro_run.params, callback=_run, help="Run pipelines, or a part of them by tags.")
+run = click.Command(
+    "run",
+    params=[
+        *kedro_run.params,
+        click.Option(
+            ["--dry-run"], is_flag=True, help="Print how Spark and the ranks would be started; start nothing."
+        ),
+    ],
+    callback=_run,
+    help="Run pipelines, or a part of them by tags.",
+)
 
 
 class OneLineGroup(click.Group):

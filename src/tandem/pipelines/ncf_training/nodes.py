@@ -9,11 +9,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tandem.distributed.program import RankProgram
 from tandem.errors import UserError
 from tandem.features.spec import BagFeature, FeatureSpec, MinMaxFeature, VocabularyFeature
 from tandem.parameters import DistributedParameters, NCFParameters
 from tandem.training.jobs import NCFJob
 from tandem.training.progress import TrainingProgress
+
+RANKS = RankProgram("tandem.training.ncf_rank", "torch")
 
 
 def train_ncf(
@@ -39,10 +42,10 @@ def train_ncf(
     job = ncf_job(FeatureSpec.from_json(spec), parameters, seed, train, user_table, item_table, staging, checkpoints)
     with TrainingProgress("NCF") as progress:
         result = launch(
-            "tandem.training.ncf_rank",
+            RANKS.module,
             job,
             parameters=distributed,
-            framework="torch",
+            framework=RANKS.framework,
             work_dir=work,
             on_event=progress,
         )

@@ -9,8 +9,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from tandem.distributed.program import RankProgram
 from tandem.errors import UserError
 from tandem.parameters import DistributedParameters, TwoTowerParameters
+
+RANKS = RankProgram("tandem.training.two_tower_rank", "tensorflow")
 
 
 def train_two_tower(
@@ -56,10 +59,10 @@ def train_two_tower(
     )
     with TrainingProgress("Two-tower") as progress:
         result = launch(
-            "tandem.training.two_tower_rank",
+            RANKS.module,
             job,
             parameters=distributed,
-            framework="tensorflow",
+            framework=RANKS.framework,
             work_dir=work,
             on_event=progress,
         )

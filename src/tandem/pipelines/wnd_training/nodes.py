@@ -8,8 +8,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from tandem.distributed.program import RankProgram
 from tandem.errors import UserError
 from tandem.parameters import DistributedParameters, WideAndDeepParameters
+
+RANKS = RankProgram("tandem.training.wide_and_deep_rank", "tensorflow")
 
 
 def train_wnd(
@@ -45,10 +48,10 @@ def train_wnd(
     )
     with TrainingProgress("Wide & Deep") as progress:
         result = launch(
-            "tandem.training.wide_and_deep_rank",
+            RANKS.module,
             job,
             parameters=distributed,
-            framework="tensorflow",
+            framework=RANKS.framework,
             work_dir=work,
             on_event=progress,
         )

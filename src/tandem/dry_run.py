@@ -1,0 +1,87 @@
+"""``tandem run --dry-run``: what a run would start, Spark's line and each job's, with nothing started.
+
+It is a runner of Kedro's, so that pipelines, tags, environments and parameters are those of the run itself.
+"""
+
+import importlib.util
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+import click
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+from kedro.runner import AbstractRunner
+from pluggy import PluginManager
+
+from tandem.distributed.preview import preview
+from tandem.distributed.program import RankProgram
+from tandem.parameters import DistributedParameters
+
+DISTRIBUTED = "params:distributed"
+PROGRAM = "RANKS"  # the name in a training node's module
+
+
+class DryRunner(AbstractRunner):
+    """Prints what the nodes would start; no dataset is loaded or saved but parameters."""
+
+    def run(
+        self,
+        pipeline: Pipeline,
+        catalog: CatalogProtocol[Any],
+        hook_manager: PluginManager | None = None,
+        run_id: str | None = None,
+        only_missing_outputs: bool = False,
+    ) -> dict[str, Any]:
+        """Print Spark's line, then for each training node its plan and its job's line."""
+        if only_missing_outputs:
+            pipeline = self._filter_pipeline_for_missing_outputs(pipeline, catalog)
+        self._run(pipeline, catalog, hook_manager, run_id)
+        return {}
+
+    def _run(
+        self,
+        pipeline: Pipeline,
+        catalog: CatalogProtocol[Any],
+        hook_manager: PluginManager | None = None,
+        run_id: str | None = None,
+    ) -> None:
+        click.echo("# Spark, with the first dataset that needs it")
+        click.echo(spark_line())
+        for node in pipeline.nodes:
+            for line in job_lines(node, catalog):
+                click.echo(line)
+
+    def _get_executor(self, max_workers: int) -> Executor | None:
+        return None
+
+
+def spark_line() -> str:
+    """How Spark's Java will be started by this process, as its hook has configured it."""
+    home = os.environ.get("SPARK_HOME")
+    if not home:
+        spec = importlib.util.find_spec("pyspark")
+        home = str(Path(str(spec.origin)).parent) if spec is not None else "SPARK_HOME"
+    python = shlex.quote(os.environ["PYSPARK_PYTHON"])
+    return f"PYSPARK_PYTHON={python} {shlex.quote(f'{home}/bin/spark-submit')} {os.environ['PYSPARK_SUBMIT_ARGS']}"
+
+
+def job_lines(node: Node, catalog: CatalogProtocol[Any]) -> Iterator[str]:
+    """What a training node would launch; nothing for another node."""
+    if DISTRIBUTED not in node.inputs:
+        return
+    program: RankProgram = getattr(sys.modules[node.func.__module__], PROGRAM)
+    parameters = DistributedParameters.model_validate(catalog.load(DISTRIBUTED))
+    (work,) = (name for name in node.inputs if name.endswith("_work"))
+    dataset: Any = catalog.get(work)
+    folder = Path(dataset._describe()["filepath"]).absolute()
+    yield ""
+    yield f"# {node.name}"
+    if parameters.hosts or parameters.hostfile is not None:
+        yield "# named hosts are taken to be like this one; a run asks each of them"
+    yield from preview(program, parameters, folder).lines()
