@@ -125,9 +125,9 @@ def test_rows_that_fit_stay_in_memory(path: Path) -> None:
     shard = Shard(path, ("number", "label"), ("share",))
     assert stream_sizes(shard, None, "wnd.memory_limit_mb") is None
     assert stream_sizes(shard, 4 * 12 * ROWS / 1e6, "wnd.memory_limit_mb") is None
-    sizes = stream_sizes(Shard(path, ("number",), ()), 4 * 4 * ROWS / 1e6 - 1e-6, "wnd.memory_limit_mb")
-    assert sizes is not None
-    assert sizes.buffer_rows * 4 <= 40_000
+    sizes = StreamSizes.of(10e6, 12, 300_000, "wnd.memory_limit_mb")
+    assert sizes.open_groups * 300_000 + (sizes.buffer_rows + 10 * sizes.block_rows) * 12 < 10e6
+    assert sizes.buffer_rows * 12 > 2e6
     with pytest.raises(
         UserError, match=r"wnd\.memory_limit_mb: 0\.01 MB are too few to read these rows; set at least 1"
     ):

@@ -1,12 +1,13 @@
-"""Rows of flat columns in a rank's memory: ids and numbers, held out or trained on, in a new order every epoch.
+"""Rows of flat columns: ids and numbers, held out or trained on, in a new order every epoch.
 
 All ids of a row stand side by side in one matrix, and all numbers in another: taking the rows of a batch is then two
 gathers, whatever the number of columns.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +20,33 @@ LABEL = "label"
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
+Batches = Callable[[slice], tuple[Ints, Floats]]
+"""From a slice of an epoch's order to its rows, to be changed at will; slices are asked for in sequence."""
+
+
+class TrainingRows(Protocol):
+    """A rank's rows to train on, in memory or not."""
+
+    @property
+    def int_names(self) -> tuple[str, ...]:
+        """Names of the columns of ids, and of ``label``."""
+
+    @property
+    def float_names(self) -> tuple[str, ...]:
+        """Names of the columns of numbers."""
+
+    def __len__(self) -> int: ...
+
+    def epoch(self, draws: np.random.Generator) -> Batches:
+        """All rows, each once, in an order that ``draws`` alone decides."""
+
+    def fingerprint(self) -> int:
+        """Changes with any of the rows, and not with their order; 64 bits."""
 
 
 @dataclass(frozen=True)
 class ColumnRows:
-    """Rows [n] of named columns.
+    """Rows [n] of named columns, in memory.
 
     ints: int32 [n, number of int_names]; floats: float32 [n, number of float_names]. int_names may contain ``label``.
     """
@@ -40,7 +63,7 @@ class ColumnRows:
         """The rows of a mask [n]."""
         return ColumnRows(self.int_names, self.float_names, self.ints[mask], self.floats[mask])
 
-    def take(self, rows: npt.NDArray[np.int64]) -> "ColumnRows":
+    def take(self, rows: npt.NDArray[np.integer[Any]]) -> "ColumnRows":
         """These rows, by number, in this order."""
         return ColumnRows(self.int_names, self.float_names, self.ints[rows], self.floats[rows])
 
@@ -49,6 +72,16 @@ class ColumnRows:
         if name in self.int_names:
             return self.ints[:, self.int_names.index(name)]
         return self.floats[:, self.float_names.index(name)]
+
+    def epoch(self, draws: np.random.Generator) -> Batches:
+        """All rows in a new order."""
+        order = draws.permutation(len(self))
+
+        def batch(part: slice) -> tuple[Ints, Floats]:
+            chosen = order[part]
+            return self.ints[chosen], self.floats[chosen]
+
+        return batch
 
     def fingerprint(self) -> int:
         """Changes with any of the rows, and not with their order; 64 bits."""
@@ -66,8 +99,17 @@ def read_column_rows(
 
     Raises UserError where a column is missing, has empty values, or numbers that are not finite.
     """
-    columns = read_columns(path, (*ids, *numbers), rank, size)
-    rows = len(columns[ids[0]])
+    return column_rows(path, read_columns(path, (*ids, *numbers), rank, size), ids, numbers)
+
+
+def column_rows(
+    path: Path, columns: dict[str, npt.NDArray[Any]], ids: Sequence[str], numbers: Sequence[str]
+) -> ColumnRows:
+    """Rows of columns, name -> array [n]; they are taken out of ``columns``, so that none is held twice.
+
+    Raises UserError, which names the path, where numbers are not finite.
+    """
+    rows = len(next(iter(columns.values())))
     ints, floats = np.empty((rows, len(ids)), np.int32), np.empty((rows, len(numbers)), np.float32)
     for index, name in enumerate(ids):
         ints[:, index] = columns.pop(name)
@@ -84,13 +126,18 @@ def held_out(path: Path, fraction: float, seed: int, rank: int = 0, size: int = 
     The draw does not depend on the number of ranks.
     """
     rows = rank_range(count_rows(path), rank, size)
-    keys = np.arange(rows.start, rows.stop, dtype=np.uint64) + _mixed(np.array([seed], np.uint64))
+    return held_out_numbers(rows.start, len(rows), fraction, seed)
+
+
+def held_out_numbers(first: int, count: int, fraction: float, seed: int) -> Mask:
+    """The same for ``count`` rows from number ``first`` on, [count]."""
+    keys = np.arange(first, first + count, dtype=np.uint64) + _mixed(np.array([seed], np.uint64))
     return np.asarray(_mixed(keys) < np.uint64(int(fraction * float(1 << 63)) * 2))
 
 
-def epoch_order(rows: int, seed: int, epoch: int, rank: int) -> npt.NDArray[np.int64]:
-    """The order in which a rank takes its rows in an epoch, [rows]; it depends on nothing else."""
-    return np.random.default_rng([seed, epoch, rank]).permutation(rows)
+def epoch_draws(seed: int, epoch: int, rank: int) -> np.random.Generator:
+    """What draws the order in which a rank takes its rows in an epoch; it depends on nothing else."""
+    return np.random.default_rng([seed, epoch, rank])
 
 
 def forget(ints: Ints, columns: Sequence[int], rate: float, draws: np.random.Generator) -> Ints:

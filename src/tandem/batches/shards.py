@@ -41,32 +41,62 @@ def count_rows(path: Path) -> int:
     return sum(pq.read_metadata(file).num_rows for file in parquet_files(path))
 
 
+@dataclass(frozen=True)
+class GroupPart:
+    """Rows ``start`` to ``stop`` of a row group, those of one rank; ``first``: number of the group's first row in the
+    data set."""
+
+    file: Path
+    group: int
+    first: int
+    start: int
+    stop: int
+
+
+def group_parts(path: Path, rank: int = 0, size: int = 1) -> list[GroupPart]:
+    """The row groups that hold this rank's rows, in the order of the data set; from the footers alone."""
+    wanted, position = rank_range(count_rows(path), rank, size), 0
+    parts = []
+    for file in parquet_files(path):
+        metadata = pq.read_metadata(file)
+        for group in range(metadata.num_row_groups):
+            rows = metadata.row_group(group).num_rows
+            start, stop = max(wanted.start - position, 0), min(wanted.stop - position, rows)
+            if start < stop:
+                parts.append(GroupPart(file, group, position, start, stop))
+            position += rows
+    return parts
+
+
+def check_columns(file: Path, found: Sequence[str], columns: Sequence[str]) -> None:
+    """Raise UserError where a file has not all of these columns."""
+    missing = set(columns) - set(found)
+    if missing:
+        raise UserError(f"{file} has no column {sorted(missing)[0]}: run the data_processing pipeline again")
+
+
 def read_columns(path: Path, columns: Sequence[str], rank: int = 0, size: int = 1) -> dict[str, npt.NDArray[Any]]:
     """The rank's rows of these flat columns, name -> array [rows]; only the row groups that hold them are read.
 
     Raises UserError where a column is missing or has empty values.
     """
-    files = parquet_files(path)
-    wanted = rank_range(count_rows(path), rank, size)
-    parts: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in columns}
-    position = 0
-    for file in files:
+    chunks: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in columns}
+    parts = group_parts(path, rank, size)
+    for file in parquet_files(path):
         reader = pq.ParquetFile(file)
-        missing = set(columns) - set(reader.schema_arrow.names)
-        if missing:
-            raise UserError(f"{file} has no column {sorted(missing)[0]}: run the data_processing pipeline again")
-        for group in range(reader.num_row_groups):
-            rows = reader.metadata.row_group(group).num_rows
-            start, stop = max(wanted.start, position), min(wanted.stop, position + rows)
-            if start < stop:
-                table = reader.read_row_group(group, columns=list(columns)).slice(start - position, stop - start)
-                for name in columns:
-                    column = table.column(name)
-                    if column.null_count:
-                        raise UserError(f"{file} has {column.null_count} empty values in column {name}")
-                    parts[name].append(column.to_numpy())
-            position += rows
-    return {name: np.concatenate(chunks) if chunks else np.empty(0, np.int64) for name, chunks in parts.items()}
+        check_columns(file, reader.schema_arrow.names, columns)
+        for part in (one for one in parts if one.file == file):
+            table = reader.read_row_group(part.group, columns=list(columns)).slice(part.start, part.stop - part.start)
+            for name in columns:
+                chunks[name].append(checked(file, name, table.column(name)).to_numpy())
+    return {name: np.concatenate(some) if some else np.empty(0, np.int64) for name, some in chunks.items()}
+
+
+def checked(file: Path, name: str, column: Any) -> Any:
+    """The Arrow column. Raises UserError where it has empty values."""
+    if column.null_count:
+        raise UserError(f"{file} has {column.null_count} empty values in column {name}")
+    return column
 
 
 @dataclass(frozen=True)

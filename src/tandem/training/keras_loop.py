@@ -44,8 +44,9 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tandem.batches.columns import epoch_order, forget
+from tandem.batches.columns import epoch_draws, forget
 from tandem.batches.shards import StepPlan
+from tandem.batches.streaming import StreamedRows
 from tandem.distributed.collectives import Communicator
 from tandem.errors import UserError
 from tandem.models.keras_features import RowEmbedding
@@ -163,6 +164,9 @@ class KerasTrainer:
         return tf.function(step, input_signature=signature, autograph=False, jit_compile=False)
 
     def _start(self) -> None:
+        if self.communicator.rank == 0 and isinstance(self.task.rows, StreamedRows):
+            text = f"{self.task.title} {self.task.rows.describe()}"
+            self.emit({"event": "message", "level": "info", "message": text})
         if self.parameters.resume:
             self._resume()
             if self.communicator.rank == 0:
@@ -177,13 +181,14 @@ class KerasTrainer:
         draws = np.random.default_rng([self.seed, epoch, rank, 1])
         forgotten = [rows.int_names.index(name) for name in self.task.forgotten]
         started = last_event = time.perf_counter()
-        order = epoch_order(len(rows), self.seed, epoch, rank)
+        batches = rows.epoch(epoch_draws(self.seed, epoch, rank))
         loss_sum, done, rate = 0.0, 0, 0.0
         for step in range(self.plan.steps):
             rate = learning_rate(self.parameters, epoch + (step + 1) / self.plan.steps)
-            chosen, step_rows = order[self.plan.rows(rank, step)], self.plan.global_rows(step)
-            ints = forget(rows.ints[chosen], forgotten, self.task.forgotten_rate, draws)
-            loss = self._step(ints, rows.floats[chosen], np.float32(rate), np.float32(step_rows))
+            ints, floats = batches(self.plan.rows(rank, step))
+            step_rows = self.plan.global_rows(step)
+            ints = forget(ints, forgotten, self.task.forgotten_rate, draws)
+            loss = self._step(ints, floats, np.float32(rate), np.float32(step_rows))
             loss_sum += float(loss) * step_rows
             done += step_rows
             now = time.perf_counter()

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 import keras
 from pydantic import BaseModel
 
-from tandem.batches.columns import ColumnRows
+from tandem.batches.columns import TrainingRows
 from tandem.training.history import Record
 
 Columns = dict[str, Any]
@@ -33,7 +33,7 @@ class KerasTask:
     name: str
     title: str
     model: keras.Model
-    rows: ColumnRows
+    rows: TrainingRows
     summed_loss: Callable[[Columns], Any]
     validate: Callable[[], Metrics] | None = None
     identity: dict[str, Any] = field(default_factory=dict)
