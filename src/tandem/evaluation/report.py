@@ -36,7 +36,7 @@ def build_report(
         classification: classification metrics of the baselines that predict probabilities, by baseline.
         ranking: results of the baselines that rank, by baseline; joined with the former where both are there.
         data: what the rows are (counts and the like); ``baseline_settings`` is added to it: what each ranking
-            baseline ran with, and its seconds.
+            baseline ran with. (Its seconds are in ``baselines.json``: the same run gives the same report.)
 
     Raises:
         ValueError: a metric is NaN or infinite, which JSON has no word for.
@@ -45,7 +45,7 @@ def build_report(
     joined = {
         name: dict(classification.get(name, {})) | (ranking[name].metrics if name in ranking else {}) for name in names
     }
-    settings = {name: result.settings | {"seconds": round(result.seconds, 3)} for name, result in ranking.items()}
+    settings = {name: result.settings for name, result in ranking.items()}
     return {
         "model": _finite("model", model),
         "baselines": {name: _finite(name, metrics) for name, metrics in joined.items()},
