@@ -13,11 +13,12 @@ import machines
 import pytest
 from pydantic import ValidationError
 
-from tandem.distributed import mpirun, preflight, survey
+from tandem.distributed import mpirun, preflight, silence, survey
 from tandem.distributed.binding.planning import plan
 from tandem.distributed.hosts import Answer, Host, find_agent, hosts_of, ranks_per_host, run_on
 from tandem.distributed.launcher import launch
 from tandem.distributed.preflight import MARK, Question, look
+from tandem.distributed.rank import out_of_memory
 from tandem.distributed.silence import Verdict, judge
 from tandem.distributed.topology import Cpu, Topology, detect
 from tandem.distributed.topology.transfer import from_json, to_json
@@ -237,7 +238,7 @@ def two_hosts() -> list[Topology]:
 def test_the_command_of_two_hosts(tmp_path: Path) -> None:
     planned = replace(plan(two_hosts(), DistributedParameters(cores_per_rank=1), [1, 1]), named=True)
     reach = mpirun.Reach(("/usr/bin/ssh", "-q"), "10.0.0.0/8", 60.0, "the-id", ("OMP_NUM_THREADS", "TANDEM_JOB_ID"))
-    argv = mpirun.command(planned, "m", Path("s"), tmp_path / "rankfile", reach)
+    argv = mpirun.command(planned, "m", Path("/work/of/job/spec.json"), tmp_path / "rankfile", reach)
     text = " ".join(argv)
     assert "--host node1:1,node2:1" in text
     for setting in (
@@ -247,6 +248,7 @@ def test_the_command_of_two_hosts(tmp_path: Path) -> None:
         "--mca btl self,sm,tcp",
         "--prtemca tandem_job_id the-id",
         "-x OMP_NUM_THREADS -x TANDEM_JOB_ID",
+        "--wdir /work/of/job",
     ):
         assert setting in text
     assert argv[argv.index("plm_ssh_agent") + 1] == "/usr/bin/ssh -q"
@@ -280,6 +282,33 @@ def test_who_is_to_blame_for_a_silence() -> None:
     assert judge([0, 1], {0: waits, 1: graph}) == Verdict()
     assert judge([0, 1], {0: sleeps, 1: sleeps}) == Verdict()
     assert judge([0, 1], {}) == Verdict(silent=(0, 1))
+
+
+def test_ranks_are_asked_where_they_are_and_only_new_answers_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silence, "_NEXT_ANSWER_SECONDS", 0.2)
+    stack = 'Current thread 0x00007f5a (most recent call first):\n  File "/x/train.py", line 7 in f\n\n'
+    logs = {rank: tmp_path / f"rank-{rank}.log" for rank in range(3)}
+    logs[0].write_text(f"printed\n{stack}")
+    logs[1].write_text("printed\n")
+
+    def answer_of_rank_1() -> None:
+        with logs[1].open("a") as file:
+            file.write(stack)
+
+    assert silence.ask(logs, answer_of_rank_1) == Verdict(silent=(0, 2))
+
+
+class ResourceExhaustedError(Exception):
+    """As TensorFlow names it, which must not be imported beside PyTorch."""
+
+
+def test_what_is_taken_for_a_lack_of_memory() -> None:
+    torchs = "[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: you tried to allocate 9"
+    for error in (MemoryError(), RuntimeError(torchs), ResourceExhaustedError()):
+        assert out_of_memory(error)
+    assert not out_of_memory(RuntimeError("shapes differ"))
 
 
 def test_without_horovod_named_hosts_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

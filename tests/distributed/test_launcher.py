@@ -312,6 +312,14 @@ def test_several_ranks_without_horovod_are_an_error(
         run({}, num_ranks=2)
 
 
+def test_several_ranks_with_a_horovod_for_another_framework_version_are_an_error(
+    run: Callable[..., LaunchResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collectives, "read_record", lambda folder: {"torch": "1.0"})
+    with pytest.raises(UserError, match=r"but torch is 2\.\S+, Horovod built for 1\.0; mend it: make setup"):
+        run({}, num_ranks=2)
+
+
 def test_auto_without_horovod_is_one_rank_and_said(
     run: Callable[..., LaunchResult], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from tandem.distributed.doctor import DISTRIBUTIONS, check_framework, find_horovod, read_record
 from tandem.distributed.job import NUM_RANKS, Framework
 from tandem.errors import UserError
 
@@ -120,7 +121,8 @@ def horovod_missing(framework: Framework) -> str | None:
     folders = [Path(location) / framework for location in spec.submodule_search_locations]
     if not any(folder.glob(f"{_EXTENSIONS[framework]}*.so") for folder in folders):
         return f"Horovod was built without {framework}"
-    return None
+    fits = check_framework(framework, DISTRIBUTIONS[framework], read_record(find_horovod()))
+    return None if fits.ok else f"{framework} is {fits.found}"
 
 
 def connect(framework: Framework) -> Communicator:

@@ -29,6 +29,8 @@ INSTALL_JAVA = (
 )
 # The MPIs that Horovod can be built against, and what their mpirun and libmpi call themselves.
 MPI_NAMES = {"openmpi": "Open MPI"}
+# What the frameworks are called where packages come from.
+DISTRIBUTIONS = {"torch": ("torch",), "tensorflow": ("tensorflow-cpu", "tensorflow")}
 # What an outer mpirun leaves in the environment, which would make an inner one join it.
 LAUNCHER_VARIABLES = ("OMPI_", "PMIX_", "PRTE_", "PMI_", "HOROVOD_")
 LIBRARY_VERSION = """
@@ -61,8 +63,8 @@ def run_checks(environ: Mapping[str, str] = os.environ) -> list[Check]:
         lambda: check_java(environ),
         check_cores,
         lambda: check_horovod(horovod, record),
-        lambda: check_framework("torch", ("torch",), record),
-        lambda: check_framework("tensorflow", ("tensorflow-cpu", "tensorflow"), record),
+        lambda: check_framework("torch", DISTRIBUTIONS["torch"], record),
+        lambda: check_framework("tensorflow", DISTRIBUTIONS["tensorflow"], record),
         lambda: check_mpi(mpirun, horovod, record),
         lambda: check_allreduce("torch", mpirun, horovod, environ),
         lambda: check_allreduce("tensorflow", mpirun, horovod, environ),

@@ -19,7 +19,6 @@ from tandem.parameters import DistributedParameters
 _log = logging.getLogger(__name__)
 _INTERNAL = frozenset({"started", "connected", "finished", "heartbeat", "message"})
 _TRACEBACK_LINES = 30
-_MOST_ANSWER_SECONDS = 10.0
 _KILLED = re.compile(r"rank (\d+) with PID \d+ on node (\S+)[^.]*?exited on\s+signal (\d+)", re.DOTALL)
 _ABORTED = re.compile(r"process rank (\d+) with PID \d+ on node \S+ calling\s+\"abort\"")
 _LOST_PEER = re.compile(r"unexpectedly disconnected.*?Peer host:\s+(\S+)", re.DOTALL)
@@ -139,11 +138,9 @@ class Follower:
         if len(pids) < len(self._ranks):
             return Verdict()  # one that has not come far enough to print would die of the signal
         logs = {rank: self.job.log_file(rank) for rank in range(len(self._ranks))}
-        seconds = min(_MOST_ANSWER_SECONDS, max(1.0, self.parameters.stall_timeout_seconds / 2))
         if self.bindings.here:
-            return ask(logs, lambda: signal_ranks(pids, signal.SIGUSR1), seconds)
-        # mpirun passes it on to all hosts.
-        return ask(logs, lambda: self.process.send_signal(signal.SIGUSR1), seconds)
+            return ask(logs, lambda: signal_ranks(pids, signal.SIGUSR1))
+        return ask(logs, lambda: self.process.send_signal(signal.SIGUSR1))  # mpirun passes it on to all hosts
 
     def _time_out(self, ranks: Sequence[int], what: str, parameter: str) -> "RankLostError":
         seconds = getattr(self.parameters, parameter)

@@ -40,6 +40,7 @@ __all__ = ["LaunchResult", "RankError", "launch"]
 
 _log = logging.getLogger(__name__)
 _GRACE_SECONDS = 5.0
+_ELSEWHERE_SECONDS = 10.0
 _POLL_SECONDS = 0.05
 
 
@@ -202,7 +203,7 @@ class _Run:
         return start_tied(argv, mpirun.environment(own, self.temporary), self.job.mpirun_log, own_cpus)
 
     def _end_elsewhere(self) -> None:
-        for name in end_on_hosts(self.hosts, self.agent, self.job_id, _GRACE_SECONDS):
+        for name in end_on_hosts(self.hosts, self.agent, self.job_id, _ELSEWHERE_SECONDS):
             _log.warning(
                 "host %s does not answer when asked to end what the job has there: that ends by itself, within %g s of "
                 "the loss of its connection",

