@@ -33,7 +33,7 @@ class DryRunner(AbstractRunner):
     def run(
         self,
         pipeline: Pipeline,
-        catalog: CatalogProtocol[Any],
+        catalog: CatalogProtocol[Any, Any],
         hook_manager: PluginManager | None = None,
         run_id: str | None = None,
         only_missing_outputs: bool = False,
@@ -47,7 +47,7 @@ class DryRunner(AbstractRunner):
     def _run(
         self,
         pipeline: Pipeline,
-        catalog: CatalogProtocol[Any],
+        catalog: CatalogProtocol[Any, Any],
         hook_manager: PluginManager | None = None,
         run_id: str | None = None,
     ) -> None:
@@ -71,7 +71,7 @@ def spark_line() -> str:
     return f"PYSPARK_PYTHON={python} {shlex.quote(f'{home}/bin/spark-submit')} {os.environ['PYSPARK_SUBMIT_ARGS']}"
 
 
-def job_lines(node: Node, catalog: CatalogProtocol[Any]) -> Iterator[str]:
+def job_lines(node: Node, catalog: CatalogProtocol[Any, Any]) -> Iterator[str]:
     """What a training node would launch; nothing for another node."""
     if DISTRIBUTED not in node.inputs:
         return

@@ -42,7 +42,7 @@ class KubernetesParameters(Parameters):
         None, description="the pod that the run is in, if it is: executors are removed with it"
     )
     claim: KubernetesName | None = Field(None, description="persistent volume claim with the project's folder")
-    claim_path: Folder = Field("/work", description="where executors mount the claim: where the run has it too")
+    claim_path: Folder = Field("/project", description="where executors mount the claim: where the run has it too")
 
     def settings(self) -> dict[str, str]:
         """Spark's settings."""
