@@ -127,6 +127,10 @@ class Follower:
         """Name the ranks that the others wait for: gone, behind a dead connection, or busy with something else."""
         verdict = self._ask()
         everybody = range(len(self._ranks))
+        for host in dict.fromkeys(map(self._host, verdict.silent)):
+            there = {rank for rank in everybody if self._host(rank) == host}
+            if there <= set(verdict.silent) < set(everybody) and not self.bindings.here:
+                return self._cut_off(host)
         to_blame = verdict.silent or verdict.busy or everybody
         if len(to_blame) == len(everybody) > 1:
             return self._time_out(everybody, "stopped moving together", "stall_timeout_seconds")
@@ -216,14 +220,14 @@ class Follower:
             log=log,
         )
 
-    def _cut_off(self, host: str) -> RankError:
-        """mpirun found the connection to a host dead."""
+    def _cut_off(self, host: str) -> "RankLostError":
+        """mpirun found the connection to a host dead, or no rank there answers and others do."""
         ranks = [rank for rank in range(len(self._ranks)) if host in (self._host(rank), self.bindings.ranks[rank].host)]
         who = self._named(ranks) if ranks else f"host {host}"
         log = str(self.job.log_file(ranks[0]) if ranks else self.job.mpirun_log)
         return RankLostError(
-            f"{who} stopped answering: the connection to {host} is dead, or the host is down; bring it back, or take "
-            f"it out of distributed.hosts, and resume; log: {log}",
+            f"{who} stopped answering: the connection to {host} is dead, or the host is down or stopped; bring it "
+            f"back, or take it out of distributed.hosts, and resume; log: {log}",
             rank=ranks[0] if ranks else None,
             host=host,
             log=log,
