@@ -28,21 +28,7 @@ PROGRAM = "RANKS"  # the name in a training node's module
 
 
 class DryRunner(AbstractRunner):
-    """Prints what the nodes would start; no dataset is loaded or saved but parameters."""
-
-    def run(
-        self,
-        pipeline: Pipeline,
-        catalog: CatalogProtocol[Any, Any],
-        hook_manager: PluginManager | None = None,
-        run_id: str | None = None,
-        only_missing_outputs: bool = False,
-    ) -> dict[str, Any]:
-        """Print Spark's line, then for each training node its plan and its job's line."""
-        if only_missing_outputs:
-            pipeline = self._filter_pipeline_for_missing_outputs(pipeline, catalog)
-        self._run(pipeline, catalog, hook_manager, run_id)
-        return {}
+    """Prints Spark's line, then for each training node its plan and its job's; loads no dataset but parameters."""
 
     def _run(
         self,
