@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from tandem.batches.columns import ColumnRows, epoch_draws, held_out, read_column_rows
-from tandem.batches.row_blocks import RowBlocks, RowStream, Shard, arrow_blocks, split_held_out
+from tandem.batches.row_blocks import RowBlocks, RowStream, arrow_blocks, split_held_out
 from tandem.batches.shards import StepPlan, count_rows
-from tandem.batches.streaming import StreamedRows, StreamSizes, read_ahead, shuffled_in_buffer, stream_sizes
+from tandem.batches.stream_sizes import Shard, StreamSizes, stream_sizes
+from tandem.batches.streaming import StreamedRows, read_ahead, shuffled_in_buffer
 from tandem.errors import UserError
 
 ROWS = 5_003
@@ -36,7 +37,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def streams(path: Path, rank: int = 0, size: int = 1, held: float = 0.2) -> tuple[RowStream, RowStream]:
-    return split_held_out(RowBlocks(Shard(path, ("number", "label"), ("share",), rank, size), 64), held, 7)
+    return split_held_out(RowBlocks(Shard(path, ("number", "label"), ("share",), rank, size), SIZES), held, 7)
 
 
 def epoch_of(rows: StreamedRows | ColumnRows, epoch: int, rank: int = 0, batch: int = 150) -> list[int]:
@@ -58,7 +59,7 @@ def test_every_rank_has_the_rows_that_it_would_have_in_memory_once_an_epoch(path
         training, watched = streams(path, rank, size)
         rows = read_column_rows(path, ("number", "label"), ("share",), rank, size)
         mask = held_out(path, 0.2, 7, rank, size)
-        streamed = StreamedRows(training, SIZES)
+        streamed = StreamedRows(training)
         assert sorted(epoch_of(streamed, 0, rank)) == rows.where(~mask).column("number").tolist()
         assert np.concatenate([block.ints[:, 0] for block in watched]).tolist() == rows.where(mask).ints[:, 0].tolist()
         assert streamed.fingerprint() == rows.where(~mask).fingerprint()
@@ -68,26 +69,26 @@ def test_every_rank_has_the_rows_that_it_would_have_in_memory_once_an_epoch(path
 
 
 def test_an_order_belongs_to_seed_epoch_and_rank(path: Path) -> None:
-    rows = StreamedRows(streams(path)[0], SIZES)
+    rows = StreamedRows(streams(path)[0])
     order = epoch_of(rows, 0)
-    assert order == epoch_of(StreamedRows(streams(path)[0], SIZES), 0), "and not on what a thread is up to"
+    assert order == epoch_of(StreamedRows(streams(path)[0]), 0), "and not on what a thread is up to"
     assert order == epoch_of(rows, 0, batch=37), "nor on the size of a batch"
     assert order != epoch_of(rows, 1)
     assert order != epoch_of(rows, 0, rank=1)
 
 
 def test_neighbours_in_the_files_are_spread_and_far_rows_meet(path: Path) -> None:
-    order = np.array(epoch_of(StreamedRows(streams(path, held=0.0)[0], SIZES), 0))
+    order = np.array(epoch_of(StreamedRows(streams(path, held=0.0)[0]), 0))
     assert np.abs(np.diff(order)).mean() > 700, "rows of several row groups stand side by side"
     place = np.argsort(order)
     assert np.abs(np.diff(place)).mean() > 200, "rows of one block are far apart"
 
 
 def test_all_ranks_take_equally_many_steps(path: Path) -> None:
-    shards = [len(StreamedRows(streams(path, rank, 3)[0], SIZES)) for rank in range(3)]
+    shards = [len(StreamedRows(streams(path, rank, 3)[0])) for rank in range(3)]
     plan = StepPlan.of(shards, 200)
     for rank in range(3):
-        batches = StreamedRows(streams(path, rank, 3)[0], SIZES).epoch(epoch_draws(1, 0, rank))
+        batches = StreamedRows(streams(path, rank, 3)[0]).epoch(epoch_draws(1, 0, rank))
         taken = [len(batches(plan.rows(rank, step))[0]) for step in range(plan.steps)]
         assert sum(taken) == shards[rank]
         assert min(taken) > 0
@@ -136,20 +137,20 @@ def test_rows_that_fit_stay_in_memory(path: Path) -> None:
 
 def test_what_is_wrong_with_any_row_is_found_before_training(path: Path) -> None:
     with pytest.raises(UserError, match="has no column other"):
-        StreamedRows(RowStream(RowBlocks(Shard(path, ("other",), ()), 64), lambda block: block.rows), SIZES)
+        StreamedRows(RowStream(RowBlocks(Shard(path, ("other",), ()), SIZES), lambda block: block.rows))
     table = pa.table(
         {"number": pa.array([1, 2, None], pa.int32()), "share": [0.0, 1.0, float("inf")], "label": [1, 1, 0]}
     )
     pq.write_table(table, path / "part-2.parquet")
     with pytest.raises(UserError, match="1 empty values in column number"):
-        StreamedRows(streams(path)[0], SIZES)
+        StreamedRows(streams(path)[0])
     pq.write_table(table.slice(2).set_column(0, "number", pa.array([3], pa.int32())), path / "part-2.parquet")
     with pytest.raises(UserError, match="column share has values that are not finite"):
-        StreamedRows(streams(path)[0], SIZES)
+        StreamedRows(streams(path)[0])
 
 
 def test_rows_that_vanish_while_training_are_one_line(path: Path) -> None:
-    rows = StreamedRows(streams(path)[0], SIZES)
+    rows = StreamedRows(streams(path)[0])
     batches = rows.epoch(epoch_draws(1, 0, 0))
     batches(slice(0, len(rows)))
     with pytest.raises(UserError, match="have become fewer since the start"):

@@ -92,6 +92,13 @@ class ColumnRows:
         return int(keys.sum(dtype=np.uint64))
 
 
+def stacked(parts: Sequence[ColumnRows]) -> ColumnRows:
+    """The rows of all parts, which have the same columns."""
+    first = parts[0]
+    ints, floats = np.concatenate([one.ints for one in parts]), np.concatenate([one.floats for one in parts])
+    return ColumnRows(first.int_names, first.float_names, ints, floats)
+
+
 def read_column_rows(
     path: Path, ids: Sequence[str], numbers: Sequence[str], rank: int = 0, size: int = 1
 ) -> ColumnRows:

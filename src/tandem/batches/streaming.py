@@ -8,81 +8,32 @@ import mmap
 import queue
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from tandem.batches.columns import Batches, ColumnRows, Floats, Ints
-from tandem.batches.row_blocks import RowStream, Shard, reader_bytes
-from tandem.batches.shards import GroupPart, count_rows
+from tandem.batches.columns import Batches, ColumnRows, Floats, Ints, stacked
+from tandem.batches.row_blocks import RowStream
+from tandem.batches.shards import GroupPart
 from tandem.errors import UserError
 
 T = TypeVar("T")
 
-MEGABYTE = 1_000_000
-# While it is read, a shard is held as Arrow's columns, as ours, as matrices, and as those of its rows that train.
-COPIES_IN_MEMORY = 4
-MOST_OPEN_GROUPS = 8
-# Half of what open row groups leave is the buffer; at most a dozen blocks are on their way.
-BLOCKS_OF_MEMORY = 32
-# What allocators keep of what is freed.
-RESERVE = 0.2
-LEAST_BLOCK_ROWS = 64
 BLOCKS_AHEAD = 2
-
-
-@dataclass(frozen=True)
-class StreamSizes:
-    """How a memory limit is spent: row groups open at once, rows of a block, rows of the shuffle buffer."""
-
-    open_groups: int
-    block_rows: int
-    buffer_rows: int
-
-    @classmethod
-    def of(cls, limit: float, row_bytes: int, group_bytes: int, name: str) -> "StreamSizes":
-        """limit: bytes; group_bytes: of an open row group.
-
-        Raises UserError, which names the parameter, where the limit is too small.
-        """
-        least = 2 * (group_bytes + BLOCKS_OF_MEMORY * LEAST_BLOCK_ROWS * row_bytes)
-        if limit < least:
-            raise UserError(
-                f"{name}: {limit / MEGABYTE:g} MB are too few to read these rows; set at least "
-                f"{-(-least // MEGABYTE)}, or write smaller row groups"
-            )
-        open_groups = int(min(max(1, limit / 4 // max(1, group_bytes)), MOST_OPEN_GROUPS))
-        rows = int((limit * (1.0 - RESERVE) - open_groups * group_bytes) / row_bytes)
-        return cls(open_groups, rows // BLOCKS_OF_MEMORY, rows // 2)
-
-
-def stream_sizes(shard: Shard, limit_mb: float | None, name: str, added_bytes: int = 0) -> StreamSizes | None:
-    """None where the rows stay in memory: without a limit, or where they fit; the same for every rank.
-
-    name: of the parameter; added_bytes: of each row, beside its columns. Raises UserError where the limit is too small.
-    """
-    if limit_mb is None:
-        return None
-    row_bytes = shard.row_bytes + added_bytes
-    largest_shard = -(-count_rows(shard.path) // shard.size)
-    if COPIES_IN_MEMORY * row_bytes * largest_shard <= limit_mb * MEGABYTE:
-        return None
-    return StreamSizes.of(limit_mb * MEGABYTE, row_bytes, reader_bytes(shard), name)
 
 
 class StreamedRows:
     """A rank's training rows, read anew every epoch."""
 
-    def __init__(self, stream: RowStream, sizes: StreamSizes) -> None:
+    def __init__(self, stream: RowStream) -> None:
         """Read everything once: to count the rows, to know them again, and to find what is wrong with any of them.
 
         Raises UserError where a column is missing, has empty values, or numbers that are not finite.
         """
-        self.stream, self.sizes = stream, sizes
-        none = stream.prepare(stream.blocks.none())
+        self.stream, self.sizes = stream, stream.blocks.sizes
+        none = stream.none()
         self.int_names, self.float_names = none.int_names, none.float_names
         self._parts = stream.blocks.shard.parts()
         self._rows, self._fingerprint = 0, 0
@@ -98,7 +49,7 @@ class StreamedRows:
         return self._fingerprint % (1 << 64)
 
     def epoch(self, draws: np.random.Generator) -> Batches:
-        """All rows, each once, in an order that ``draws`` and the sizes alone decide."""
+        """All rows, each once, in an order that ``draws`` and the sizes of the stream alone decide."""
         blocks = shuffled_in_buffer(self._interleaved(draws), self.sizes.buffer_rows, draws)
         return Rebatched(read_ahead(blocks)).take
 
@@ -216,6 +167,22 @@ def read_ahead(source: Iterator[T], ahead: int = BLOCKS_AHEAD) -> Iterator[T]:
             del value  # or one more element is held while the next is waited for
     finally:
         closed.set()
+
+
+def blocks_of(rows: ColumnRows | RowStream) -> Iterator[ColumnRows]:
+    """All rows in their order: as one block those in memory, as many those of a stream; the columns in any case."""
+    return iter([rows]) if isinstance(rows, ColumnRows) else read_ahead(chain([rows.none()], rows))
+
+
+def first_rows(stream: RowStream, count: int) -> ColumnRows:
+    """The first rows of a stream, at least ``count`` where it has as many, to the end of a block."""
+    parts, missing = [stream.none()], count
+    for rows in stream:
+        parts.append(rows)
+        missing -= len(rows)
+        if missing <= 0:
+            break
+    return stacked(parts)
 
 
 def _fill(source: Iterator[Any], made: "queue.Queue[tuple[str, Any]]", closed: threading.Event) -> None:

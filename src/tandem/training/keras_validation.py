@@ -1,6 +1,6 @@
 """Predictions of a Keras model on a rank's rows, and their metrics over the rows of all ranks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -9,10 +9,12 @@ import tensorflow as tf
 
 from tandem.batches.columns import LABEL, ColumnRows
 from tandem.distributed.collectives import Communicator
-from tandem.evaluation.classification import classification_metrics
+from tandem.evaluation.classification import ClassificationSums, classification_metrics
 from tandem.training.keras_task import Columns, Metrics
+from tandem.training.score_bins import ScoreBins
 
 BLOCK = 4096
+TINY = 1e-30
 WATCHED = ("log_loss", "auc", "average_precision")
 
 
@@ -52,3 +54,21 @@ def validation_metrics(predict: Predictor, rows: ColumnRows, communicator: Commu
     labels, probabilities = communicator.allgather(own).T
     metrics = classification_metrics(labels, probabilities)
     return {name: metrics[name] for name in WATCHED}
+
+
+def streamed_validation_metrics(
+    predict: Predictor, blocks: Iterable[ColumnRows], communicator: Communicator
+) -> Metrics:
+    """The same in bounded memory: ``log_loss`` exact, the others of scores in bins.
+
+    blocks: this rank's rows.
+    """
+    bins, sums = ScoreBins(), ClassificationSums.of([], [])
+    for rows in blocks:
+        labels, probabilities = rows.column(LABEL), predict(rows)
+        sums += ClassificationSums.of(labels, probabilities)
+        bins.add(labels, np.log(np.maximum(probabilities, TINY)) - np.log(np.maximum(1.0 - probabilities, TINY)))
+    bins.add_up(communicator)
+    totals = communicator.allreduce_scalars({str(index): value for index, value in enumerate(sums.vector())})
+    log_loss = ClassificationSums.from_vector(np.array(list(totals.values()))).metrics()["log_loss"]
+    return {"log_loss": log_loss, "auc": bins.auc(), "average_precision": bins.average_precision()}

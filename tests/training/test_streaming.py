@@ -1,0 +1,138 @@
+"""Training on more rows than the memory given: the same rows, the same model, the same curve, and no more memory."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tandem.distributed.collectives import SingleRank
+from tandem.evaluation.classification import classification_metrics
+from tandem.training.score_bins import ScoreBins
+from tandem.training.wide_and_deep import train_wide_and_deep
+from tandem.training.wide_and_deep_job import WideAndDeepJob
+from wnd_jobs import DEFAULTS, SIZES, columns, write_job
+
+LIMIT_MB = 3.0
+PLENTY: dict[str, Any] = {"rows": 40_000, "epochs": 4, "batch_size": 400, "early_stopping": None}
+NUMBERS = tuple(f"number_{index}" for index in range(40))
+TRAIN = """
+import resource, sys
+from pathlib import Path
+from tandem.training.keras_loop import keras_threads
+keras_threads()
+from tandem.distributed.collectives import SingleRank
+from tandem.training.wide_and_deep import train_wide_and_deep
+from tandem.training.wide_and_deep_job import WideAndDeepJob
+job = WideAndDeepJob.model_validate_json(Path(sys.argv[1]).read_text())
+trainer = train_wide_and_deep(job, SingleRank(), lambda event: None)
+print(trainer.state.history[-1]["samples"], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
+"""
+
+
+class InterruptedJobError(Exception):
+    pass
+
+
+def train(job: WideAndDeepJob, stop_after: int | None = None) -> Any:
+    events: list[dict[str, Any]] = []
+
+    def emit(event: dict[str, Any]) -> None:
+        events.append(event)
+        if stop_after is not None and sum(one["event"] == "epoch" for one in events) >= stop_after:
+            raise InterruptedJobError
+
+    return train_wide_and_deep(job, SingleRank(), emit), events
+
+
+def test_the_loss_curve_is_that_of_the_same_rows_in_memory(tmp_path: Path) -> None:
+    inside, _ = train(write_job(tmp_path / "inside", **PLENTY))
+    streamed, events = train(write_job(tmp_path / "streamed", memory_limit_mb=LIMIT_MB, **PLENTY))
+    assert "Wide & Deep streams 3" in events[0]["message"]
+    curves = [trainer.state.history for trainer in (inside, streamed)]
+    assert [record["samples"] for record in curves[0]] == [record["samples"] for record in curves[1]]
+    for name, tolerance in (("train_loss", 0.02), ("val_log_loss", 0.02), ("val_auc", 0.01)):
+        left, right = ([record[name] for record in curve] for curve in curves)
+        assert left == pytest.approx(right, abs=tolerance), name
+    assert curves[1][-1]["train_loss"] < curves[1][0]["train_loss"] - 0.02, "more than the tolerance is learnt"
+
+
+def test_what_fits_is_not_streamed_and_stays_bit_equal(tmp_path: Path) -> None:
+    inside, _ = train(write_job(tmp_path / "inside", epochs=1))
+    roomy, events = train(write_job(tmp_path / "roomy", epochs=1, memory_limit_mb=LIMIT_MB))
+    assert not any("streams" in event.get("message", "") for event in events)
+    assert all(np.array_equal(a, b) for a, b in zip(inside.weights, roomy.weights, strict=True))
+
+
+def test_a_resumed_stream_ends_with_the_weights_of_an_uninterrupted_one(tmp_path: Path) -> None:
+    settings = PLENTY | {"memory_limit_mb": LIMIT_MB}
+    whole, _ = train(write_job(tmp_path / "whole", **settings))
+    with pytest.raises(InterruptedJobError):
+        train(write_job(tmp_path / "cut", **settings), stop_after=2)
+    resumed, events = train(write_job(tmp_path / "cut", resume=True, **settings))
+    assert any("resumes after epoch 2" in event.get("message", "") for event in events)
+    assert all(np.array_equal(a, b) for a, b in zip(whole.weights, resumed.weights, strict=True))
+
+
+def write_wide_job(folder: Path, rows: int, limit_mb: float) -> Path:
+    """A job on rows of 184 bytes, in row groups of 2 MB."""
+    folder.mkdir()
+    part = min(rows, 50_000)
+    numbers = np.random.default_rng(0).random((len(NUMBERS), part), np.float32)
+    table = pa.table(columns(part) | dict(zip(NUMBERS, numbers, strict=True)))
+    with pq.ParquetWriter(folder / "train.parquet", table.schema, use_dictionary=False, compression="none") as writer:
+        for _ in range(rows // part):
+            writer.write_table(table, row_group_size=10_000)
+    model = DEFAULTS["model"] | {"continuous": ["age", *NUMBERS]}
+    job = WideAndDeepJob.model_validate(
+        {
+            "parameters": DEFAULTS
+            | {"model": model, "epochs": 1, "batch_size": 1_000, "memory_limit_mb": limit_mb, "early_stopping": None},
+            "seed": 7,
+            "train": folder / "train.parquet",
+            "sizes": SIZES,
+            "feature_spec_fingerprint": "test",
+            "staging": folder / "staging",
+            "checkpoints": folder / "checkpoints",
+        }
+    )
+    (folder / "job.json").write_text(job.model_dump_json())
+    return folder / "job.json"
+
+
+@pytest.mark.slow
+def test_ten_times_the_limit_trains_inside_it(tmp_path: Path) -> None:
+    limit, row_megabytes = 48.0, 184 / 1e6
+
+    def peak(name: str, rows: int) -> float:
+        job = write_wide_job(tmp_path / name, rows, limit)
+        run = subprocess.run([sys.executable, "-c", TRAIN, str(job)], capture_output=True, text=True, check=True)
+        samples, megabytes = map(float, run.stdout.split())
+        assert samples == pytest.approx(0.8 * rows, rel=0.05)
+        return megabytes
+
+    rows = 2_650_000
+    assert rows * row_megabytes > 10 * limit
+    framework = peak("few", 10_000)
+    assert peak("many", rows) - framework < limit
+
+
+def test_scores_in_bins_rank_as_the_scores_do() -> None:
+    draws = np.random.default_rng(0)
+    labels = draws.integers(0, 2, 50_000)
+    scores = (draws.normal(size=50_000) + labels).astype(np.float32)
+    bins = ScoreBins()
+    for part in np.array_split(np.arange(50_000), 7):
+        bins.add(labels[part], scores[part])
+    bins.add_up(SingleRank())
+    exact = classification_metrics(labels, 1.0 / (1.0 + np.exp(-scores.astype(np.float64))))
+    assert bins.auc() == pytest.approx(exact["auc"], abs=1e-5)
+    assert bins.average_precision() == pytest.approx(exact["average_precision"], abs=1e-5)
+    equal = ScoreBins()
+    equal.add(np.ones(3, np.int32), np.array([-np.inf, 0.0, 100.0]))
+    assert equal.auc() is None
+    assert equal.average_precision() is None
