@@ -26,6 +26,8 @@ NODES = ",".join(
 )
 OPTIONS = "TANDEM_SPARK_ARCHIVE"
 TIMEOUT_SECONDS = 300.0
+# Java prints what it thinks of an archive on standard output, which is the user's.
+SILENT = "-Xlog:cds=off -Xlog:cds+dynamic=off"
 
 
 def archive_path() -> Path | None:
@@ -34,19 +36,21 @@ def archive_path() -> Path | None:
     if java is None:
         return None
     release = java.parent.parent / "release"
-    facts = [str(java), release.read_text() if release.is_file() else "", version("pyspark"), str(_jars())]
-    key = hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
+    place = [str(java), str(_jars())]
+    # An environment made again in the same folder has the same jars with other times, and Java compares those too.
+    jars = (f"{jar.name} {jar.stat().st_size} {jar.stat().st_mtime_ns}" for jar in sorted(_jars().glob("*.jar")))
+    state = [release.read_text() if release.is_file() else "", version("pyspark"), *jars]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "tandem" / "spark" / f"{key}.jsa"
+    return cache / "tandem" / "spark" / f"{_digest(place)}-{_digest(state)}.jsa"
 
 
 def java_options() -> str:
     """Options for Spark's driver: use the archive where there is one, or (while it is made) write it."""
     writing = os.environ.get(OPTIONS)
     if writing:
-        return f"-XX:ArchiveClassesAtExit={writing} -Xlog:cds=off -Xlog:cds+dynamic=off"
+        return f"-XX:ArchiveClassesAtExit={writing} {SILENT}"
     path = archive_path()
-    return f"-XX:SharedArchiveFile={path} -Xshare:auto" if path is not None and path.is_file() else ""
+    return f"-XX:SharedArchiveFile={path} -Xshare:auto {SILENT}" if path is not None and path.is_file() else ""
 
 
 def make_archive(conf: Path) -> Path | None:
@@ -58,6 +62,8 @@ def make_archive(conf: Path) -> Path | None:
     if path is None or path.is_file():
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
+    for outdated in path.parent.glob(f"{path.stem.partition('-')[0]}-*"):
+        outdated.unlink()
     partial = path.with_suffix(".partial")
     partial.unlink(missing_ok=True)
     tandem = Path(sys.executable).parent / "tandem"
@@ -71,6 +77,10 @@ def make_archive(conf: Path) -> Path | None:
         return None
     partial.replace(path)
     return path
+
+
+def _digest(facts: list[str]) -> str:
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
 
 
 def _java() -> Path | None:
