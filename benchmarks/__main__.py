@@ -1,6 +1,6 @@
 """``make bench``: each model's training beside what a user would write instead, and the wall time of every stage.
 
-``python -m benchmarks [ncf] [recsys2021]`` runs some of them. Writes ``data/08_reporting/benchmarks/*.json``.
+``python -m benchmarks [ncf] [recsys2021] [scaling]`` runs some of them. Writes ``data/08_reporting/benchmarks/*.json``.
 """
 
 import json
@@ -8,10 +8,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import ncf, recsys2021
+from benchmarks import ncf, recsys2021, scaling
 from benchmarks.runs import PROJECT
 
-BENCHMARKS = {"ncf": ncf, "recsys2021": recsys2021}
+BENCHMARKS = {"ncf": ncf, "recsys2021": recsys2021, "scaling": scaling}
 
 
 def main() -> None:

@@ -58,10 +58,23 @@ def test_random_does_not_favour_an_item(spark):
     assert all(40 <= taken[item] <= 120 for item in range(10))
 
 
-def test_leave_one_out_takes_the_latest_and_at_equal_times_the_larger_item(spark):
-    rows = [(1, 10, 1.0, 5), (1, 11, 1.0, 9), (1, 12, 1.0, 9), (1, 13, 1.0, 2), (2, 10, 1.0, 7)]
+def test_leave_one_out_takes_the_latest(spark):
+    rows = [(1, 10, 1.0, 5), (1, 11, 1.0, 9), (1, 13, 1.0, 2), (2, 10, 1.0, 7)]
     split_of = sides(split_interactions(spark.createDataFrame(rows, SCHEMA), "leave_one_out", 0.2, seed=1))
-    assert [pair for pair, side in split_of.items() if side == "test"] == [(1, 12)]
+    assert [pair for pair, side in split_of.items() if side == "test"] == [(1, 11)]
+
+
+def test_leave_one_out_favours_no_item_of_several_at_the_latest_time(spark):
+    """Ids follow the items' age: by the larger one, users would seem to take newer items than they do."""
+    rows = [(user, item, 1.0, int(item > 1)) for user in range(400) for item in range(6)]
+    interactions = spark.createDataFrame(rows, SCHEMA)
+    split_of = sides(split_interactions(interactions, "leave_one_out", 0.2, seed=1))
+    taken = Counter(item for (_, item), side in split_of.items() if side == "test")
+    # Each of 4 items is drawn with p = 0.25 by 400 users: 100 +- 8.7; five standard deviations.
+    assert set(taken) == {2, 3, 4, 5}
+    assert all(56 <= count <= 144 for count in taken.values())
+    again = split_interactions(interactions.repartition(7).sort("item_id"), "leave_one_out", 0.2, seed=2)
+    assert sides(again) == split_of
 
 
 def test_leave_one_out_keeps_a_users_only_row_in_training(spark):
@@ -111,7 +124,7 @@ def test_validation_comes_from_training_rows_alone(spark, method):
 
 
 def test_leave_one_out_validation_is_the_latest_of_what_remains(spark):
-    rows = [(1, 10, 1.0, 5), (1, 11, 1.0, 9), (1, 12, 1.0, 9), (1, 13, 1.0, 2)]
+    rows = [(1, 10, 1.0, 5), (1, 11, 1.0, 8), (1, 12, 1.0, 9), (1, 13, 1.0, 2)]
     with_split = split_interactions(spark.createDataFrame(rows, SCHEMA), "leave_one_out", 0.2, seed=1)
     after = sides(validation_split(with_split, "leave_one_out", 0.2, seed=1))
     assert after == {(1, 12): "test", (1, 11): "validation", (1, 10): "train", (1, 13): "train"}

@@ -27,8 +27,8 @@ def split_interactions(interactions: DataFrame, method: SplitMethod, test_fracti
 
     - ``random``: of each user's n rows, floor(n * test_fraction) are test, those with the smallest seeded hash of
       (user, item). A user with one row is all training.
-    - ``leave_one_out``: each user's latest row is test; at equal times the one with the larger ``item_id``. A user
-      with one row is all training. ``test_fraction`` and ``seed`` play no part.
+    - ``leave_one_out``: each user's latest row is test; of several at one time the one with the smallest
+      hash of (user, item). A user with one row is all training. ``test_fraction`` and ``seed`` play no part.
     - ``temporal``: the latest ``test_fraction`` of all rows, cut at one point in time. Rows at that very time are all
       training, so the test part may be smaller than asked for. Users seen only after the cut stay in test, as unknown.
 
@@ -88,9 +88,14 @@ def _is_drawn(among: Column, fraction: float, seed: int, purpose: str) -> Column
 
 
 def _is_latest(among: Column) -> Column:
-    """True for each user's latest row ``among`` those (ties: the larger item id), unless it is the only one."""
+    """True for each user's latest row ``among`` those, unless it is the only one.
+
+    Ties are drawn: users rate pages of items within a second, and ids follow the items' age. By the id the test rows
+    would be newer and less popular items than users took last.
+    """
     user = Window.partitionBy("user_id")
-    by_time = user.orderBy(among.desc(), F.col("timestamp").desc(), F.col("item_id").desc())
+    draw = seeded_hash(0, "latest", F.col("user_id"), F.col("item_id"))
+    by_time = user.orderBy(among.desc(), F.col("timestamp").desc(), draw, F.col("item_id"))
     return (F.row_number().over(by_time) == 1) & (F.count_if(among).over(user) > 1)
 
 

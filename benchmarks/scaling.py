@@ -1,0 +1,155 @@
+"""How training scales: each model on one and two ranks of this host, bound and not, and on two hosts.
+
+The same global batch everywhere, conf/reference, generated rows. Efficiency is samples/s of two ranks over twice those
+of one. What two ranks spend on each other is told by a rank that trains alone on half the batch, as each of two does:
+the share of a step that goes beyond its step is communication, waiting for the other, and the memory that both use.
+The two hosts are network namespaces on this machine (root, iproute2), joined by TCP.
+"""
+
+import contextlib
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from benchmarks.runs import PROJECT, tandem_run
+from tandem.distributed.job import Framework
+from tandem.distributed.launcher import launch
+from tandem.parameters import DistributedParameters
+from tandem.training.jobs import NCFJob
+from tandem.training.two_tower_job import TwoTowerJob
+from tandem.training.wide_and_deep_job import WideAndDeepJob
+
+Jobs = type[NCFJob] | type[WideAndDeepJob] | type[TwoTowerJob]
+MODELS: dict[str, tuple[Jobs, str, Framework]] = {
+    "ncf": (NCFJob, "tandem.training.ncf_rank", "torch"),
+    "wnd": (WideAndDeepJob, "tandem.training.wide_and_deep_rank", "tensorflow"),
+    "two_tower": (TwoTowerJob, "tandem.training.two_tower_rank", "tensorflow"),
+}
+DATA = {
+    "ncf": ["movielens=synthetic"],
+    "wnd": ["recsys2021=planted", "recsys2021_rows=100000", "wnd.validation_fraction=0"],
+    "two_tower": ["recsys2021=planted", "recsys2021_rows=100000"],
+}
+EPOCHS = {"ncf": 6, "wnd": 3, "two_tower": 3}
+ROUNDS = 3
+ONE: dict[str, Any] = {"num_ranks": 1, "cores_per_rank": 1}
+TWO: dict[str, Any] = {"num_ranks": 2, "cores_per_rank": 1}
+FREE: dict[str, Any] = {"num_ranks": 2, "threads_per_rank": 1, "bind": False}
+
+
+def measure(folder: Path) -> dict[str, Any]:
+    """All figures."""
+    imports = {framework: _import_seconds(framework) for framework in ("torch", "tensorflow")}
+    with _two_hosts(folder) as hosts:
+        return {"import_seconds": imports} | {model: _measure(folder, model, hosts) for model in MODELS}
+
+
+def _measure(folder: Path, model: str, hosts: dict[str, Any] | None) -> dict[str, Any]:
+    parameters = [*DATA[model], f"{model}.early_stopping=null", f"{model}.epochs={EPOCHS[model]}"]
+    tandem_run(folder, "--tags", model, "--to-nodes", f"train_{model}", parameters=parameters)
+    spec = folder / f"data/06_models/work/{model}/spec.json"
+    whole = MODELS[model][0].model_validate_json(spec.read_text())
+    half_batch = {"batch_size": whole.parameters.batch_size // 2}
+    half = whole.model_copy(update={"parameters": whole.parameters.model_copy(update=half_batch)})
+    cases = {"1 rank": (whole, ONE), "1 rank, half the batch": (half, ONE), "2 ranks": (whole, TWO)}
+    cases["2 ranks, not bound"] = (whole, FREE)
+    if hosts is not None:
+        cases["2 ranks on 2 hosts"] = (whole, hosts)
+    speeds: dict[str, list[float]] = {name: [] for name in cases}
+    starts = []
+    for _ in range(ROUNDS):
+        for name, (job, settings) in cases.items():
+            with _network_of(hosts if settings is hosts else None):
+                speed, start = _train(model, job, settings, folder / "scaling")
+            speeds[name].append(speed)
+            if name == "2 ranks":
+                starts.append(start)
+    medians = {name: statistics.median(found) for name, found in speeds.items()}
+    alone, together = medians["1 rank, half the batch"], medians["2 ranks"]
+    return {
+        "samples_per_second": medians,
+        "all_rounds": speeds,
+        "efficiency": together / 2 / medians["1 rank"],
+        "communication_share": 1 - together / 2 / alone,
+        "bound_to_not_bound": together / medians["2 ranks, not bound"],
+        "start_seconds": statistics.median(starts),
+    }
+
+
+def _train(model: str, job: Any, settings: dict[str, Any], folder: Path) -> tuple[float, float]:
+    """Samples per second from the second epoch on, and seconds from the call to the first step."""
+    epochs: list[dict[str, Any]] = []
+    firsts: list[float] = []
+
+    def note(event: dict[str, Any]) -> None:
+        if event["event"] == "epoch":
+            firsts.append(time.monotonic() - event["seconds"])
+            epochs.append(event)
+
+    _, module, framework = MODELS[model]
+    job = job.model_copy(update={"staging": folder / "staging", "checkpoints": folder / "checkpoints"})
+    distributed = DistributedParameters(**{name: value for name, value in settings.items() if name != "entered"})
+    started = time.monotonic()
+    launch(module, job, parameters=distributed, framework=framework, work_dir=folder / "work", on_event=note)
+    return statistics.median(epoch["samples_per_second"] for epoch in epochs[1:]), firsts[0] - started
+
+
+def _import_seconds(framework: str) -> float:
+    seconds = []
+    for _ in range(ROUNDS):
+        started = time.monotonic()
+        subprocess.run([sys.executable, "-c", f"import {framework}"], check=True, capture_output=True)
+        seconds.append(time.monotonic() - started)
+    return statistics.median(seconds)
+
+
+@contextlib.contextmanager
+def _two_hosts(folder: Path) -> Iterator[dict[str, Any] | None]:
+    """Settings of a job on both hosts, and how to enter their network; None where this machine cannot have them."""
+    sys.path.append(str(PROJECT / "tests/distributed"))
+    from two_hosts import NAMES, NETWORK, TwoHosts, why_not
+
+    reason = why_not()
+    if reason is not None:
+        print(f"{reason}: not measured", flush=True)
+        yield None
+        return
+    hosts = TwoHosts(folder)
+    try:
+        hosts.start()
+        yield {
+            "hosts": [f"{name}:1" for name in NAMES],
+            "network": NETWORK,
+            "launch_agent": str(hosts.agent),
+            "entered": hosts.entered,
+        }
+    finally:
+        hosts.stop()
+
+
+def _network_of(hosts: dict[str, Any] | None) -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext() if hosts is None else hosts["entered"]()
+
+
+def table(figures: dict[str, Any]) -> str:
+    """The figures for people."""
+    cases = list(dict.fromkeys(name for model in MODELS for name in figures[model]["samples_per_second"]))
+    lines = ["Scaling, conf/reference, samples/s from the second epoch" + "".join(f"{model:>12}" for model in MODELS)]
+    for case in cases:
+        speeds = (figures[model]["samples_per_second"][case] for model in MODELS)
+        lines.append(f"  {case:<54}" + "".join(f"{speed:>12,.0f}" for speed in speeds))
+    for key, name in (
+        ("efficiency", "efficiency of 2 ranks"),
+        ("communication_share", "share of a step beyond the rank's own work"),
+        ("bound_to_not_bound", "bound, ratio to not bound"),
+    ):
+        lines.append(f"  {name:<54}" + "".join(f"{figures[model][key]:>12.1%}" for model in MODELS))
+    limits = [1.5 * figures["import_seconds"][framework] + 2 for _, _, framework in MODELS.values()]
+    starts = [figures[model]["start_seconds"] for model in MODELS]
+    lines.append(f"  {'seconds from the call to the first step, 2 ranks':<54}" + "".join(f"{s:>12.1f}" for s in starts))
+    lines.append(f"  {'1.5 x the import of the framework + 2 s':<54}" + "".join(f"{s:>12.1f}" for s in limits))
+    return "\n".join(lines)
