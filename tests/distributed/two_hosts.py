@@ -25,14 +25,14 @@ _AGENT = """\
 #!/bin/sh
 host=$1; shift
 case $host in
-  {first}) pid={pids[0]}; cpus={cpus[0]}; link=v1;;
-  {second}) pid={pids[1]}; cpus={cpus[1]}; link=v2;;
+  {first}) pid={pids[0]}; cpus={cpus[0]}; link=v1; own={own}/1;;
+  {second}) pid={pids[1]}; cpus={cpus[1]}; link=v2; own={own}/2;;
   *) echo "ssh: Could not resolve hostname $host: Name or service not known" >&2; exit 255;;
 esac
 if ip -br link show $link | grep -q DOWN; then
   echo "ssh: connect to host $host port 22: No route to host" >&2; exit 255
 fi
-exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME="$HOME" \\
+exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME="$HOME" TMPDIR=$own \\
   nsenter --target $pid --net --uts --pid --mount -- taskset -c $cpus sh -c "$*"
 """
 
@@ -82,7 +82,12 @@ class TwoHosts:
             self.on(pid, "ip", "addr", "add", f"{name}/24", "dev", "e0")
             self.on(pid, "ip", "link", "set", "e0", "up")
         cpus = sorted(os.sched_getaffinity(0))
-        text = _AGENT.format(first=NAMES[0], second=NAMES[1], pids=self.inits(), cpus=(cpus[0], cpus[-1]))
+        for number in (1, 2):
+            # Open MPI's daemons name their folder by their process: in one place two hosts' would meet.
+            (self.folder / str(number)).mkdir(exist_ok=True)
+        text = _AGENT.format(
+            first=NAMES[0], second=NAMES[1], pids=self.inits(), cpus=(cpus[0], cpus[-1]), own=self.folder
+        )
         self.agent.write_text(text)
         self.agent.chmod(0o755)
 
