@@ -29,8 +29,10 @@ SPARK = {
     "spark.sql.adaptive.enabled": "false",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
-    # As in conf/base: deriving filters from checks of many columns takes longer than the tests.
+    # As in conf/base: deriving filters from checks of many columns takes longer than the tests, and so does telling
+    # Java the line of each column.
     "spark.sql.constraintPropagation.enabled": "false",
+    "spark.python.sql.dataFrameDebugging.enabled": "false",
     # As in conf/test: minutes are too short for an optimising compiler to pay.
     "spark.driver.extraJavaOptions": (
         f"-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xms1500m -Xmn1000m -XX:MetaspaceSize=400m {java_options()}"

@@ -30,7 +30,7 @@ from yaml import YAMLError
 import tandem.pipelines
 from tandem import __version__
 from tandem.errors import UserError, did_you_mean
-from tandem.hooks import configure_spark
+from tandem.hooks import LazySparkHook, configure_spark
 from tandem.settings import CONFIG_LOADER_ARGS, CONFIG_LOADER_CLASS
 from tandem.sources.recsys2021_format import with_row
 from tandem.sources.staging import CANNOT_WRITE
@@ -191,8 +191,21 @@ def _run(*, dry_run: bool, **options: Any) -> Any:
         elif options.get("runner") in (None, "SequentialRunner") and not options.get("runner_params"):
             # A node's outputs are written at the same time: one small write alone leaves cores idle.
             options["runner_params"] = {"is_async": True}
+        LazySparkHook.starts_early = not dry_run and _begins_with_spark(options)
         with interruptible():
             return RUN_AS_KEDRO_DOES(**options)
+
+
+# Options of a run that may leave out the first nodes.
+NOT_WHOLE = ("from_nodes", "node_names", "from_inputs", "namespaces", "only_missing_outputs")
+
+
+def _begins_with_spark(options: Mapping[str, Any]) -> bool:
+    """Whether the data processing is asked for, from its beginning and in this process."""
+    asked = [*(options.get("pipelines") or ()), *filter(None, [options.get("pipeline")])] or ["__default__"]
+    here = options.get("runner") in (None, "SequentialRunner")
+    whole = not any(options.get(name) for name in NOT_WHOLE)
+    return here and whole and not {"__default__", "data_processing"}.isdisjoint(asked)
 
 
 @contextlib.contextmanager

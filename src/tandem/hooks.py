@@ -7,7 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any, get_type_hints
+from typing import Any, ClassVar, get_type_hints
 
 from kedro.config import OmegaConfigLoader
 from kedro.framework.context import KedroContext
@@ -28,12 +28,21 @@ JAVA_OPTIONS = "spark.driver.extraJavaOptions"
 
 
 class LazySparkHook:
-    """Hands parameters and ``spark.yml`` to the Spark session that the first Spark dataset will start; starts none."""
+    """Hands parameters and ``spark.yml`` to the Spark session that the first Spark dataset will start.
+
+    Starts none, unless the run command knows that the first node will need it.
+    """
+
+    starts_early: ClassVar[bool] = False
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """Put the configuration where a new session looks for it."""
         configure_spark(context.config_loader["parameters"].get("spark", {}), context.config_loader["spark"])
+        if self.starts_early:
+            from tandem.datasets.spark_session import start_in_background
+
+            start_in_background()
 
 
 def configure_spark(parameters: Mapping[str, Any], configuration: Mapping[str, Any]) -> None:

@@ -37,6 +37,21 @@ _stopped = threading.Event()
 # Kedro loads and saves a node's datasets in threads of their own: the first starts the session, the others wait.
 _starting = threading.Lock()
 
+# Of a start in the background: whoever needs the session then is told.
+_failed: list[Exception] = []
+
+
+def start_in_background() -> None:
+    """Have Java start while Kedro gets ready; both take seconds, of one core each."""
+    threading.Thread(target=_try_to_start, name="spark-start").start()
+
+
+def _try_to_start() -> None:
+    try:
+        spark_session()
+    except Exception as error:
+        _failed.append(error)
+
 
 def spark_session() -> SparkSession:
     """The active session, or a new one with the configuration in ``PYSPARK_SUBMIT_ARGS``."""
@@ -46,6 +61,8 @@ def spark_session() -> SparkSession:
             return active
         if SparkContext._active_spark_context is not None:  # active in another thread
             return SparkSession.builder.getOrCreate()
+        if _failed:
+            raise _failed.pop()
         with _without_banners(), _keeping_the_handler_of_ctrl_c():
             return _started()
 

@@ -53,11 +53,12 @@ def fit_vocabularies(
     The frame is kept until it is unpersisted. Two jobs; what they collect is one row per partition and column.
     """
     counts = _counts(train, columns).where(F.col("count") >= _limits(columns, min_count or {}))
-    keyed = counts.select(_sort_key().alias("key"), "place", "count")
+    keyed = counts.select(_sort_key().alias("key"), "place", "count").persist()  # to be sampled, and sorted
     ordered = keyed.repartitionByRange("key").sortWithinPartitions("key")
     placed = ordered.withColumn("_row", F.monotonically_increasing_id()).persist()
     models = model_min_count or {}
     parts = _parts(placed, columns, models)
+    keyed.unpersist()
     shifts = F.broadcast(train.sparkSession.createDataFrame(_shifts(parts)))
     numbered = placed.withColumn("part", F.shiftright("_row", _PARTITION_BITS)).join(shifts, ["part", "place"])
     names = F.element_at(F.array(*map(F.lit, columns)), F.col("place") + 1)
