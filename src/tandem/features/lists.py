@@ -122,4 +122,6 @@ def _choice(name: str, limit: int, separator: str) -> dict[str, Column]:
 def _counting_tasks(rows: DataFrame) -> int:
     size = int(str(rows._jdf.queryExecution().analyzed().stats().sizeInBytes()))
     tasks = -(-size // _BYTES_PER_COUNTING_TASK) if size < _UNKNOWN_BYTES else _COUNTING_TASKS
-    return max(tasks, int(rows.sparkSession.conf.get("spark.sql.shuffle.partitions") or 0))
+    cores = rows.sparkSession.sparkContext.defaultParallelism
+    rounds = -(-max(tasks, int(rows.sparkSession.conf.get("spark.sql.shuffle.partitions") or 0)) // cores)
+    return rounds * cores
