@@ -26,7 +26,7 @@ def ensure_horovod(venv: Path, mpi_name: str) -> str:
         print("        compiling: about 5 minutes on 2 cores, this once", flush=True)
         wheel = build_into_cache(venv, MPIS[mpi_name], facts, root)
         how = f"built in {time.monotonic() - begun:.0f} s, kept in {root / key}"
-    install_wheel(venv, wheel)
+    pip_install(venv, str(wheel))
     return how
 
 
@@ -93,11 +93,31 @@ def _only_one(root: Path) -> Iterator[None]:
         yield
 
 
-def install_wheel(venv: Path, wheel: Path) -> None:
-    """Put the wheel into the venv and check that every library that it needs is found there."""
-    pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "-qq", "--no-deps", "--force-reinstall", str(wheel)]
-    subprocess.run(pip, stdin=subprocess.DEVNULL, check=True)
-    for extension in (site_packages(venv) / "horovod").glob("*/*.so"):
+def pip_install(venv: Path, *requirements: str, folder: Path | None = None) -> None:
+    """Install exactly these into the venv or a folder beside its packages; check that a Horovod there finds all.
+
+    A folder gets what it is told even if the venv has the same package, which stays as it is.
+    """
+    where = ["--force-reinstall"] if folder is None else ["--ignore-installed", "--prefix", str(folder)]
+    pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "-qq", "--no-deps", "--no-warn-script-location"]
+    environ = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "PYTHONHOME"}}
+    done = subprocess.run(
+        [*pip, *where, *requirements],
+        env={**environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no output"])[-1]
+        raise BuildError(f"{' '.join(requirements)} could not be installed: {reason}")
+    check_links(venv if folder is None else folder)
+
+
+def check_links(prefix: Path) -> None:
+    """Raise BuildError when an extension of the Horovod in this venv or folder does not find a library."""
+    for extension in (site_packages(prefix) / "horovod").glob("*/*.so"):
         lost = [line.split()[0] for line in output(["ldd", str(extension)]).splitlines() if "not found" in line]
         if lost:
             raise BuildError(f"{extension} does not find {', '.join(lost)}: run make clean setup")

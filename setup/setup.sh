@@ -1,6 +1,6 @@
 #!/bin/sh
 # Sets the project up in .venv: finds a Python 3.11 and hands over to install.py.
-# PYTHON names another interpreter, MPI the MPI that Horovod is built against.
+# PYTHON names another interpreter; MPI=intelmpi adds Intel MPI, with a Horovod of its own.
 here=$(dirname "$0")
 for candidate in "${PYTHON:-python3.11}" python3; do
     if "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' >/dev/null 2>&1; then

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import install
+import intel_mpi
 import pytest
 
 OWN = {"tandem-recsys", "horovod"}
@@ -28,7 +29,8 @@ def test_every_pin_is_exact_and_free_of_places(root: Path) -> None:
 
 def test_the_environment_is_what_the_pins_say(root: Path) -> None:
     installed = {normal(d.name): d.version.split("+")[0] for d in importlib.metadata.distributions()}
-    assert {name: version for name, version in installed.items() if name not in OWN} == pins(root)
+    wanted = {name: version for name, version in pins(root).items() if name not in intel_mpi.WHEELS}
+    assert {name: version for name, version in installed.items() if name not in OWN} == wanted
 
 
 def test_the_versions_that_everything_rests_on(root: Path) -> None:
@@ -59,7 +61,7 @@ def test_another_mpi_is_another_fingerprint(project: Path) -> None:
 
 def test_an_unknown_mpi_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert install.main({"MPI": "lam"}) == 1
-    assert capsys.readouterr().err == "setup: MPI=lam is not one of openmpi\n"
+    assert capsys.readouterr().err == "setup: MPI=lam is not one of openmpi, intelmpi\n"
 
 
 def test_no_file_of_the_set_up_names_a_registry(root: Path) -> None:
@@ -76,6 +78,22 @@ def test_a_set_up_with_nothing_changed_does_nothing(
     (tmp_path / "tandem-setup").write_text(install.fingerprint(install.ROOT, "openmpi"))
     install.set_up(tmp_path, "openmpi")
     assert capsys.readouterr().out == ""
+
+
+def test_intel_mpi_is_set_up_beside_and_only_where_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[Path] = []
+    monkeypatch.setattr(install, "ensure_intel_mpi", lambda venv, *_: done.append(venv) or "built")
+    (tmp_path / intel_mpi.FOLDER).mkdir(parents=True)
+    (stamp := tmp_path / "tandem-setup").write_text(before := install.fingerprint(install.ROOT, "openmpi"))
+    install.set_up(tmp_path, "openmpi")
+    assert done == []
+    install.set_up(tmp_path, "intelmpi")
+    install.set_up(tmp_path, "intelmpi")
+    install.set_up(tmp_path, "openmpi")
+    assert done == [tmp_path]
+    assert stamp.read_text() == before
 
 
 def test_an_interrupted_set_up_is_not_taken_for_a_finished_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
