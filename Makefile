@@ -10,7 +10,10 @@ export DO_NOT_TRACK := 1
 help: ## say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
 
-setup: ## venv in .venv, the packages pinned in constraints.txt, Horovod (MPI=openmpi)
+# The tests and the benchmark hold the MPIs side by side; all else needs Intel's only under distributed.mpi: intelmpi.
+test bench: export MPI := intelmpi
+
+setup: ## venv in .venv, the packages pinned in constraints.txt, Horovod (MPI=intelmpi: one for Intel MPI, too)
 	@setup/setup.sh
 
 run: setup ## the main job on generated data

@@ -28,7 +28,7 @@ KEEP_MEMORY = "MALLOC_MMAP_THRESHOLD_=1073741824 \\\nMALLOC_TRIM_THRESHOLD_=4294
 def like_this_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preview, "detect", lambda: HOST)
     monkeypatch.setattr(launcher, "detect", lambda: HOST)
-    monkeypatch.setattr(launcher, "horovod_missing", lambda framework: None)
+    monkeypatch.setattr(launcher, "horovod_missing", lambda *_: None)
     monkeypatch.delenv("PYTHONPATH", raising=False)
     monkeypatch.delenv("SPARK_HOME", raising=False)
 

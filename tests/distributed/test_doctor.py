@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tandem.distributed import doctor
+from tandem.distributed import doctor, intel_mpi
 from tandem.distributed.doctor import Check
 
 SOABI = sysconfig.get_config_var("SOABI")
@@ -145,11 +145,48 @@ def test_an_outer_launchers_variables_do_not_reach_the_ranks(tmp_path: Path) -> 
     assert "TMPDIR=/tmp/tandem-" in seen
 
 
+def test_intel_mpi_is_looked_at_where_it_is_installed_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "find_horovod", lambda: None)
+    monkeypatch.setattr(doctor, "find_mpirun", lambda _: None)
+    monkeypatch.setattr(intel_mpi, "folder", lambda: tmp_path / "nowhere")
+    assert not any(check.name.startswith("Intel MPI") for check in doctor.run_checks({"PATH": "/nowhere"}))
+    monkeypatch.setattr(intel_mpi, "folder", lambda: tmp_path)
+    found = {check.name: check for check in doctor.run_checks({"PATH": "/nowhere"}) if "Intel MPI" in check.name}
+    names = ("horovod", "torch", "tensorflow", "MPI", "allreduce (torch)", "allreduce (tensorflow)")
+    assert set(found) == {f"Intel MPI: {name}" for name in names}
+    broken = found["Intel MPI: allreduce (torch)"]
+    assert (broken.ok, broken.found) == (False, "not tried: no mpirun")
+    assert "make clean setup MPI=intelmpi" in broken.mend
+
+
+def test_intel_mpi_is_told_to_run_two_ranks_that_find_its_horovod(tmp_path: Path) -> None:
+    mpiexec = program(tmp_path, "mpiexec.hydra", f'echo "$PYTHONPATH $@" > {tmp_path}/seen')
+    doctor.check_allreduce("torch", mpiexec, tmp_path, {"PATH": os.environ["PATH"]}, intel=True)
+    seen = (tmp_path / "seen").read_text()
+    assert seen.startswith(f"{intel_mpi.packages()} -launcher fork")
+    assert "-n 2" in seen
+    assert "--map-by" not in seen
+
+
+@pytest.mark.skipif(intel_mpi.find_horovod() is None, reason=f"there is no Horovod for Intel MPI: {intel_mpi.SET_UP}")
+def test_each_horovod_links_the_mpi_that_it_was_built_against() -> None:
+    linked = {}
+    for name, horovod in (("openmpi", doctor.find_horovod()), ("intelmpi", intel_mpi.find_horovod())):
+        record = doctor.read_record(horovod)
+        assert record is not None
+        assert record["mpi"] == name
+        (linked[name],) = doctor.linked_libmpi(horovod)
+    assert intel_mpi.folder() in linked["intelmpi"].parents
+    assert intel_mpi.folder() not in linked["openmpi"].parents
+
+
 @pytest.mark.slow
 def test_all_is_well_here_and_two_ranks_sum_with_both_frameworks() -> None:
     checks = doctor.run_checks()
     assert [check for check in checks if not check.ok] == []
-    assert {"allreduce (torch)", "allreduce (tensorflow)"} <= {check.name for check in checks}
+    names = {check.name for check in checks}
+    assert {"allreduce (torch)", "allreduce (tensorflow)"} <= names
+    assert ("Intel MPI: allreduce (torch)" in names) == intel_mpi.folder().is_dir()
 
 
 def test_the_record_in_the_wheel_names_what_it_was_built_against() -> None:

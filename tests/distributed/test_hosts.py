@@ -314,7 +314,7 @@ def test_what_is_taken_for_a_lack_of_memory() -> None:
 def test_without_horovod_named_hosts_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tandem.distributed import launcher
 
-    monkeypatch.setattr(launcher, "horovod_missing", lambda framework: "Horovod is not installed")
+    monkeypatch.setattr(launcher, "horovod_missing", lambda *_: "Horovod is not installed")
     name = os.uname().nodename
     with pytest.raises(UserError, match=r"distributed\.hosts: to run there needs Horovod and mpirun, but Horovod"):
         launch(

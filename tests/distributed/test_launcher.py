@@ -7,12 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from launches import launching_process, living, pids, until
 
 from tandem.distributed import collectives, mpirun
 from tandem.distributed.binding import expression
@@ -24,19 +24,6 @@ from tandem.parameters import DistributedParameters
 
 ONE_AND_TWO = [1, pytest.param(2, marks=pytest.mark.slow)]
 TWO_CORES = len(os.sched_getaffinity(0)) >= 2
-
-
-def living(work_dir: Path) -> list[int]:
-    """Processes that belong to the launch in this folder, by their environment, whatever their parents are."""
-    mark = f"TANDEM_WORK_DIR={work_dir}".encode()
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark in (folder / "environ").read_bytes().split(b"\0"):
-                found.append(int(folder.name))
-        except OSError:
-            continue
-    return found
 
 
 @pytest.fixture(autouse=True)
@@ -56,47 +43,10 @@ def run(tmp_path: Path) -> Callable[..., LaunchResult]:
     return start
 
 
-def until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (result := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
-    return result
-
-
-def hellos(work_dir: Path) -> list[dict[str, Any]]:
-    files = sorted((work_dir / "job/events").glob("*.jsonl"))
-    events = [json.loads(line) for file in files for line in file.read_text().splitlines()]
-    return [event for event in events if event["event"] == "hello"]
-
-
-def pids(work_dir: Path) -> list[int]:
-    files = sorted((work_dir / "job/events").glob("*.jsonl"))
-    events = [json.loads(line) for file in files for line in file.read_text().splitlines()]
-    return [event["pid"] for event in events if event["event"] == "started"]
-
-
 @pytest.fixture
 def background(tmp_path: Path) -> Callable[[int, dict[str, Any]], "subprocess.Popen[bytes]"]:
     """A launching process of its own, which a test can interrupt or kill."""
-    script = tmp_path / "launching.py"
-    script.write_text(
-        "import json, sys\n"
-        "from pathlib import Path\n"
-        "from tandem.distributed.launcher import launch\n"
-        "from tandem.parameters import DistributedParameters\n"
-        "launch('scenario_rank', json.loads(sys.argv[2]), framework='torch', work_dir=Path(sys.argv[3]),\n"
-        "       parameters=DistributedParameters(num_ranks=int(sys.argv[1])))\n"
-    )
-
-    def start(num_ranks: int, spec: dict[str, Any]) -> "subprocess.Popen[bytes]":
-        argv = [sys.executable, str(script), str(num_ranks), json.dumps(spec), str(tmp_path)]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        process = subprocess.Popen(argv, env=environment, stderr=subprocess.DEVNULL)
-        until(lambda: len(hellos(tmp_path)) == num_ranks)
-        return process
-
-    return start
+    return lambda num_ranks, spec: launching_process(tmp_path, spec, num_ranks=num_ranks)
 
 
 def test_one_rank_runs_in_a_child_bound_as_planned(run: Callable[..., LaunchResult], tmp_path: Path) -> None:
@@ -107,7 +57,9 @@ def test_one_rank_runs_in_a_child_bound_as_planned(run: Callable[..., LaunchResu
     assert (hello["rank"], hello["mask"], hello["threads"]) == (0, [first], "1")
     assert result.ranks[0]["cpus"] == [first]
     assert result.ranks[0]["bound_by"] == "launcher"
-    assert list(result.ranks[0]) == ["rank", "host", "cpus", "numa_domains", "threads", "horovod_cpu", "bound_by"]
+    columns = ["rank", "host", "cpus", "numa_domains", "threads", "horovod_cpu", "bound_by", "mpi"]
+    assert list(result.ranks[0]) == columns
+    assert result.ranks[0]["mpi"] is None
     assert (result.log_dir / "rank-0.log").read_text() == "printed by rank 0\n"
     assert json.loads((tmp_path / "spec.json").read_text()) == {"a": 1}
 
@@ -143,7 +95,7 @@ def test_a_binding_that_differs_from_the_plan(
     monkeypatch: pytest.MonkeyPatch,
     strict: bool,
 ) -> None:
-    monkeypatch.setattr(mpirun, "rankfile", lambda plan: "rank 0=localhost slot=1\nrank 1=localhost slot=0\n")
+    monkeypatch.setattr(mpirun, "rankfile", lambda *_: "rank 0=localhost slot=1\nrank 1=localhost slot=0\n")
     if strict:
         with pytest.raises(UserError, match=r"was bound to CPUs \d+, the plan says"):
             run({}, num_ranks=2, cores_per_rank=1, strict=True)
@@ -298,7 +250,7 @@ def test_an_import_error_of_the_rank_module_is_shown(tmp_path: Path, monkeypatch
 def hide_horovod(monkeypatch: pytest.MonkeyPatch) -> None:
     real = importlib.util.find_spec
     monkeypatch.setattr(
-        collectives.importlib.util, "find_spec", lambda name, *rest: None if name == "horovod" else real(name, *rest)
+        importlib.util, "find_spec", lambda name, *rest: None if name == "horovod" else real(name, *rest)
     )
 
 

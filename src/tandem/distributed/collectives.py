@@ -3,17 +3,17 @@
 Sums only: means are divided by the caller, who knows the global batch. One rank needs no MPI and no Horovod.
 """
 
-import importlib.util
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from tandem.distributed import intel_mpi
 from tandem.distributed.doctor import DISTRIBUTIONS, check_framework, find_horovod, read_record
 from tandem.distributed.job import NUM_RANKS, Framework
 from tandem.errors import UserError
+from tandem.parameters import ChosenMpi
 
 _EXTENSIONS = {"torch": "mpi_lib_v2", "tensorflow": "mpi_lib"}
 
@@ -113,15 +113,17 @@ class SingleRank:
         """Nothing to leave."""
 
 
-def horovod_missing(framework: Framework) -> str | None:
-    """Why Horovod cannot be used with this framework here; None when it can. Imports nothing."""
-    spec = importlib.util.find_spec("horovod")
-    if spec is None or not spec.submodule_search_locations:
-        return "Horovod is not installed"
-    folders = [Path(location) / framework for location in spec.submodule_search_locations]
-    if not any(folder.glob(f"{_EXTENSIONS[framework]}*.so") for folder in folders):
+def horovod_missing(framework: Framework, mpi: ChosenMpi = "openmpi") -> str | None:
+    """Why Horovod cannot be used with this framework here; None when it can. Imports nothing.
+
+    In a rank it is the Horovod on the rank's own path, whatever the MPI.
+    """
+    horovod = intel_mpi.find_horovod() if mpi == "intelmpi" else find_horovod()
+    if horovod is None:
+        return "there is no Horovod for Intel MPI" if mpi == "intelmpi" else "Horovod is not installed"
+    if not any((horovod / framework).glob(f"{_EXTENSIONS[framework]}*.so")):
         return f"Horovod was built without {framework}"
-    fits = check_framework(framework, DISTRIBUTIONS[framework], read_record(find_horovod()))
+    fits = check_framework(framework, DISTRIBUTIONS[framework], read_record(horovod))
     return None if fits.ok else f"{framework} is {fits.found}"
 
 

@@ -16,23 +16,27 @@ import sysconfig
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+
+from tandem.distributed import intel_mpi
 
 JAVA_AT_LEAST = 17
 SECONDS_TO_ANSWER = 10
 SECONDS_TO_ALLREDUCE = 120  # some 10 on an idle machine
 SET_UP = "run `make setup` in the project's folder"
 SET_UP_ANEW = "run `make clean setup` in the project's folder"
+INTEL_MPI_ANEW = "run `make clean setup MPI=intelmpi` in the project's folder"
 INSTALL_JAVA = (
     f"install Java {JAVA_AT_LEAST} or newer: apt-get install openjdk-17-jre-headless (Spark takes JAVA_HOME first)"
 )
 # The MPIs that Horovod can be built against, and what their mpirun and libmpi call themselves.
-MPI_NAMES = {"openmpi": "Open MPI"}
+MPI_NAMES = {"openmpi": "Open MPI", "intelmpi": "Intel(R) MPI Library"}
 # What the frameworks are called where packages come from.
 DISTRIBUTIONS = {"torch": ("torch",), "tensorflow": ("tensorflow-cpu", "tensorflow")}
 # What an outer mpirun leaves in the environment, which would make an inner one join it.
-LAUNCHER_VARIABLES = ("OMPI_", "PMIX_", "PRTE_", "PMI_", "HOROVOD_")
+LAUNCHER_VARIABLES = ("OMPI_", "PMIX_", "PRTE_", "PMI_", "HYDRA_", "I_MPI_", "HOROVOD_")
 LIBRARY_VERSION = """
 import ctypes, sys
 text, length = ctypes.create_string_buffer(8192), ctypes.c_int()
@@ -54,7 +58,10 @@ class Check:
 
 
 def run_checks(environ: Mapping[str, str] = os.environ) -> list[Check]:
-    """Look at everything, in about the time of the slowest check (two ranks that load TensorFlow: some 10 s)."""
+    """Look at everything, in about the time of the slowest check (two ranks that load TensorFlow: some 10 s).
+
+    Intel MPI comes after the rest: four ranks at once are enough.
+    """
     horovod = find_horovod()
     record = read_record(horovod)
     mpirun = find_mpirun(environ)
@@ -69,8 +76,32 @@ def run_checks(environ: Mapping[str, str] = os.environ) -> list[Check]:
         lambda: check_allreduce("torch", mpirun, horovod, environ),
         lambda: check_allreduce("tensorflow", mpirun, horovod, environ),
     ]
+    return [*_answers(looks), *(_answers(looks_at_intel_mpi(environ)) if intel_mpi.folder().is_dir() else [])]
+
+
+def _answers(looks: Sequence[Callable[[], Check]]) -> list[Check]:
     with ThreadPoolExecutor(len(looks)) as pool:
         return [answer.result() for answer in [pool.submit(look) for look in looks]]
+
+
+def looks_at_intel_mpi(environ: Mapping[str, str]) -> list[Callable[[], Check]]:
+    """Return the same looks at Intel MPI and its own Horovod, for where they are installed."""
+    horovod, mpiexec = intel_mpi.find_horovod(), intel_mpi.find_mpiexec()
+    record = read_record(horovod)
+    looks: list[Callable[[], Check]] = [
+        lambda: check_horovod(horovod, record),
+        lambda: check_framework("torch", DISTRIBUTIONS["torch"], record),
+        lambda: check_framework("tensorflow", DISTRIBUTIONS["tensorflow"], record),
+        lambda: check_mpi(mpiexec, horovod, record),
+        lambda: check_allreduce("torch", mpiexec, horovod, environ, intel=True),
+        lambda: check_allreduce("tensorflow", mpiexec, horovod, environ, intel=True),
+    ]
+
+    def of_intel_mpi(look: Callable[[], Check]) -> Check:
+        check = look()
+        return replace(check, name=f"Intel MPI: {check.name}", mend=INTEL_MPI_ANEW)
+
+    return [partial(of_intel_mpi, look) for look in looks]
 
 
 def report(checks: Sequence[Check]) -> str:
@@ -175,15 +206,21 @@ def linked_libmpi(horovod: Path | None) -> set[Path]:
     return {Path(found).resolve() for found in re.findall(r"libmpi\.so\S* => (/\S+)", said)}
 
 
-def check_allreduce(framework: str, mpirun: Path | None, horovod: Path | None, environ: Mapping[str, str]) -> Check:
+def check_allreduce(
+    framework: str, mpirun: Path | None, horovod: Path | None, environ: Mapping[str, str], *, intel: bool = False
+) -> Check:
     """Two ranks under mpirun sum a tensor each through Horovod, and both get the sum."""
     name = f"allreduce ({framework})"
     if mpirun is None or horovod is None:
         return Check(name, False, "not tried: no mpirun" if mpirun is None else "not tried: no Horovod", SET_UP)
-    command = [str(mpirun), "-np", "2", "--bind-to", "none", "--map-by", ":OVERSUBSCRIBE"]
-    command += ["--allow-run-as-root"] if os.getuid() == 0 else []
-    command += [sys.executable, "-m", "tandem.distributed.probe", framework]
     kept = {k: v for k, v in environ.items() if not k.startswith(LAUNCHER_VARIABLES)}
+    if intel:
+        command = [str(mpirun), *intel_mpi.start({"I_MPI_PIN": "0"}), "-n", "2"]
+        kept["PYTHONPATH"] = intel_mpi.import_path(kept.get("PYTHONPATH", ""))
+    else:
+        command = [str(mpirun), "-np", "2", "--bind-to", "none", "--map-by", ":OVERSUBSCRIBE"]
+        command += ["--allow-run-as-root"] if os.getuid() == 0 else []
+    command += [sys.executable, "-m", "tandem.distributed.probe", framework]
     # Open MPI puts sockets there, whose paths may have 108 bytes.
     with tempfile.TemporaryDirectory(prefix="tandem-", dir="/tmp") as short:
         said = _say(command, {**kept, "TMPDIR": short, "OMP_NUM_THREADS": "1"}, SECONDS_TO_ALLREDUCE)

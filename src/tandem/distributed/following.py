@@ -7,11 +7,12 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from tandem.distributed.binding.table import BindingPlan
 from tandem.distributed.job import EventReader, Failure, Job
-from tandem.distributed.processes import signal_ranks
+from tandem.distributed.processes import has_ended, signal_ranks
 from tandem.distributed.silence import Verdict, ask
 from tandem.errors import UserError
 from tandem.parameters import DistributedParameters
@@ -20,9 +21,11 @@ _log = logging.getLogger(__name__)
 _INTERNAL = frozenset({"started", "connected", "finished", "heartbeat", "message"})
 _TRACEBACK_LINES = 30
 _KILLED = re.compile(r"rank (\d+) with PID \d+ on node (\S+)[^.]*?exited on\s+signal (\d+)", re.DOTALL)
+_KILLED_BY_HYDRA = re.compile(r"RANK (\d+) PID \d+ RUNNING AT (\S+)\s+=\s+KILLED BY SIGNAL: (\d+)")
 _ABORTED = re.compile(r"process rank (\d+) with PID \d+ on node \S+ calling\s+\"abort\"")
 _LOST_PEER = re.compile(r"unexpectedly disconnected.*?Peer host:\s+(\S+)", re.DOTALL)
 _LOST_DAEMON = re.compile(r"daemon failed to report back.*?Remote host:\s+(\S+)", re.DOTALL)
+_LOOK_SECONDS = 0.2
 _OUT_OF_MEMORY = "often: out of memory"
 _LOST_HOST = re.compile(r"lost communication with a remote daemon.*?Remote daemon\s*:\s*\S+ on node (\S+)", re.DOTALL)
 
@@ -62,6 +65,8 @@ class Follower:
     _begin: float = field(default_factory=time.monotonic, init=False)
     _ranks: list[_RankState] = field(init=False)
     _begun: bool = field(default=False, init=False)
+    _ended_first: int | None = field(default=None, init=False)
+    _next_look: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
         files = (self.job.event_file(rank) for rank in range(len(self.bindings.ranks)))
@@ -91,6 +96,26 @@ class Follower:
         if limit is not None and now - self._begin > limit:
             self._ask()
             raise self._time_out(range(len(self._ranks)), "had not finished", "timeout_seconds")
+
+    def end_when_a_rank_is_gone(self) -> None:
+        """Under Intel MPI, have its launcher end the job when a rank ended before its time.
+
+        It would by itself, but only ranks that had come as far as MPI, and by the same signal as the one that is to
+        blame; so it is told to leave them alone (``intel_mpi.NO_CLEANUP``).
+        """
+        now = time.monotonic()
+        if self.parameters.mpi != "intelmpi" or self._ended_first is not None or now < self._next_look:
+            return
+        self._next_look = now + _LOOK_SECONDS
+        started = [(rank, state.started["pid"]) for rank, state in enumerate(self._ranks) if state.started]
+        ended = [rank for rank, pid in started if not self._ranks[rank].finished and has_ended(pid)]
+        if ended:
+            self.follow()  # what they said last
+        unfinished = (rank for rank in ended if not self._ranks[rank].finished)
+        failed = (failure.rank for failure in self.job.failures())  # even before it had said that it started
+        self._ended_first = next(chain(unfinished, failed), None)
+        if self._ended_first is not None:
+            self.process.terminate()
 
     def _patience(self) -> float:
         """The stall timeout; until the job reports something of its own, imports and data may take the start's time."""
@@ -186,7 +211,7 @@ class Follower:
         gone = _LOST_HOST.search(output) or _LOST_DAEMON.search(output)
         if gone is not None:
             return self._cut_off(gone[1])
-        killed = _KILLED.search(output)
+        killed = _KILLED.search(output) or self._killed_under_hydra(output)
         if killed is not None or code < 0:
             rank = int(killed[1]) if killed else next(iter(unfinished), 0)
             return self._killed(rank, int(killed[3]) if killed else -code)
@@ -198,6 +223,11 @@ class Follower:
         tail = "\n".join(output.rstrip().splitlines()[-_TRACEBACK_LINES:])
         log = str(self.job.mpirun_log)
         return RankError(f"the ranks ended with code {code}\n{tail}\nlog: {log}", log=log)
+
+    def _killed_under_hydra(self, output: str) -> "re.Match[str] | None":
+        """It tells of every rank that a signal ended, those included that it ended itself."""
+        told = _KILLED_BY_HYDRA.finditer(output)
+        return next((match for match in told if self._ended_first in (None, int(match[1]))), None)
 
     def _killed(self, rank: int, number: int) -> RankError:
         hint = f" ({_OUT_OF_MEMORY})" if number == signal.SIGKILL else ""

@@ -2,7 +2,7 @@
 
 ```
 work_dir/spec.json              what the rank module is to do
-work_dir/job/job.json           number of ranks, their bindings, strictness
+work_dir/job/job.json           number of ranks, their bindings, strictness, MPI
 work_dir/job/events/R.jsonl     one JSON event per line, written by rank R, followed by the launcher
 work_dir/job/failures/R.json    why rank R failed; the earliest is the true cause
 work_dir/logs/rank-R.log        everything that rank R printed
@@ -15,9 +15,10 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from tandem.distributed.binding.table import RankBinding
+from tandem.parameters import ChosenMpi
 
 Framework = Literal["torch", "tensorflow"]
 
@@ -68,21 +69,31 @@ class Job:
         """Why a rank failed."""
         return self.folder / "failures" / f"{rank}.json"
 
-    def write_plan(self, bindings: tuple[RankBinding, ...], framework: Framework, *, strict: bool) -> None:
+    def write_plan(
+        self, bindings: tuple[RankBinding, ...], framework: Framework, *, mpi: ChosenMpi, strict: bool
+    ) -> None:
         """Write ``job.json``."""
-        content = {"framework": framework, "strict": strict, "ranks": [asdict(binding) for binding in bindings]}
-        write_json(self.folder / "job.json", content)
+        ranks = [asdict(binding) for binding in bindings]
+        write_json(self.folder / "job.json", {"framework": framework, "mpi": mpi, "strict": strict, "ranks": ranks})
 
-    def read_plan(self) -> tuple[list[RankBinding], bool]:
-        """All ranks' planned bindings, and whether a deviation is an error."""
+    def read_plan(self) -> "Plan":
+        """What ``write_plan`` wrote."""
         content = json.loads((self.folder / "job.json").read_text())
-        return [_binding(row) for row in content["ranks"]], content["strict"]
+        return Plan([_binding(row) for row in content["ranks"]], content["mpi"], content["strict"])
 
     def failures(self) -> list["Failure"]:
         """All failure records: the true causes by time, then those of ranks that only lost their peers."""
         files = (self.folder / "failures").glob("*.json")
         found = [Failure(**json.loads(file.read_text())) for file in files]
         return sorted(found, key=lambda failure: (failure.lost_peer, failure.time, failure.rank))
+
+
+class Plan(NamedTuple):
+    """All ranks' planned bindings, the MPI that starts them, and whether a deviation is an error."""
+
+    bindings: list[RankBinding]
+    mpi: ChosenMpi
+    strict: bool
 
 
 @dataclass(frozen=True)
@@ -127,6 +138,15 @@ def _binding(row: Mapping[str, Any]) -> RankBinding:
 def rank_of_environment(environment: Mapping[str, str] = os.environ) -> tuple[int, int]:
     """(rank, local rank) as mpirun says; (0, 0) without MPI."""
     return _first_number(environment, _RANK_VARIABLES), _first_number(environment, _LOCAL_RANK_VARIABLES)
+
+
+def mpi_of_environment(environment: Mapping[str, str] = os.environ) -> str | None:
+    """The MPI whose launcher started this process; None without MPI."""
+    if "OMPI_COMM_WORLD_RANK" in environment:
+        return "openmpi"
+    if "I_MPI_HYDRA_UUID" in environment:
+        return "intelmpi"
+    return "another" if started_by_mpi(environment) else None
 
 
 def started_by_mpi(environment: Mapping[str, str] = os.environ) -> bool:

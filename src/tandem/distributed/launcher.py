@@ -86,7 +86,7 @@ def launch(
     bindings = make_plan(topologies, parameters, framework, hosts)
     check_memory(surveyed, bindings)
     _announce(bindings)
-    _prepare(job, spec, bindings, framework, strict=parameters.strict)
+    _prepare(job, spec, bindings, framework, parameters)
     # Short, whatever TMPDIR is: Open MPI puts sockets there, whose paths are limited to 108 bytes.
     with tempfile.TemporaryDirectory(prefix="tandem-", dir="/tmp", ignore_cleanup_errors=True) as temporary:
         run = _Run(job, bindings, module, parameters, hosts, agent, Path(temporary))
@@ -119,8 +119,13 @@ def make_plan(
     Raises:
         UserError: more than one rank or another host is asked for, and Horovod or mpirun cannot be used.
     """
-    num_ranks = parameters.num_ranks
-    reason = None if num_ranks == 1 and not hosts else horovod_missing(framework) or mpirun.mpirun_missing()
+    num_ranks, mpi = parameters.num_ranks, parameters.mpi
+    alone = num_ranks == 1 and not hosts
+    reason = None if alone else horovod_missing(framework, mpi) or mpirun.mpirun_missing(mpi)
+    if reason is not None and mpi == "intelmpi":
+        raise UserError(
+            f"distributed.mpi: intelmpi cannot be used: {reason}; mend it: {mpirun.set_up(mpi)} (or mpi: openmpi)"
+        )
     if reason is not None and (hosts or num_ranks != "auto"):
         asked = f"num_ranks: {num_ranks}" if not hosts else "hosts: to run there"
         raise UserError(
@@ -141,14 +146,18 @@ def _announce(bindings: BindingPlan) -> None:
 
 
 def _prepare(
-    job: Job, spec: BaseModel | Mapping[str, Any], bindings: BindingPlan, framework: Framework, *, strict: bool
+    job: Job,
+    spec: BaseModel | Mapping[str, Any],
+    bindings: BindingPlan,
+    framework: Framework,
+    parameters: DistributedParameters,
 ) -> None:
     for folder in (job.folder, job.log_dir):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
     text = spec.model_dump_json(indent=1) if isinstance(spec, BaseModel) else json.dumps(dict(spec), indent=1)
     write_text(job.spec_file, text + "\n")
-    job.write_plan(bindings.ranks, framework, strict=strict)
+    job.write_plan(bindings.ranks, framework, mpi=parameters.mpi, strict=parameters.strict)
 
 
 @dataclass(frozen=True)
@@ -173,6 +182,7 @@ class _Run:
             try:
                 while process.poll() is None:
                     follower.follow()
+                    follower.end_when_a_rank_is_gone()
                     follower.check_time()
                     time.sleep(_POLL_SECONDS)
                 follower.follow()
@@ -186,19 +196,19 @@ class _Run:
 
     def _start(self) -> "subprocess.Popen[bytes]":
         rankfile = self.temporary / "rankfile"
-        rankfile.write_text(mpirun.rankfile(self.bindings))
-        stall_seconds = self.parameters.stall_timeout_seconds
+        mpi, stall_seconds = self.parameters.mpi, self.parameters.stall_timeout_seconds
+        rankfile.write_text(mpirun.rankfile(self.bindings, mpi))
         own = mpirun.own_variables(
             self.bindings,
             module=self.module,
             work_dir=self.job.work_dir,
             job_id=self.job_id,
             stall_seconds=stall_seconds,
+            mpi=mpi,
         )
         reach = mpirun.Reach(self.agent, self.parameters.network, stall_seconds, self.job_id, tuple(own))
-        argv = mpirun.command(
-            self.bindings, self.module, self.job.spec_file, rankfile, reach if self.bindings.named else None
-        )
+        where = reach if self.bindings.named else None
+        argv = mpirun.command(self.bindings, self.module, self.job.spec_file, rankfile, where, mpi)
         own_cpus = self.bindings.ranks[0].cpus if mpirun.without_mpi(self.bindings) and self.bindings.bound else ()
         return start_tied(argv, mpirun.environment(own, self.temporary), self.job.mpirun_log, own_cpus)
 

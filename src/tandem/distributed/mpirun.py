@@ -1,4 +1,4 @@
-"""The command and the environment of a job: plain ``mpirun`` of Open MPI 5, or a child process for one rank.
+"""The command and the environment of a job: Open MPI's or Intel MPI's own launcher, or a child process for one rank.
 
 The binding plan is put into mpirun's words by ``binding.expression``; each rank checks from inside that they led to
 the planned CPUs.
@@ -12,12 +12,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tandem.distributed.binding.expression import launch_line
+from tandem.distributed import intel_mpi
+from tandem.distributed.binding.expression import Mpi, launch_line
 from tandem.distributed.binding.table import BindingPlan, RankBinding
 from tandem.distributed.job import JOB_ID, JOB_OPTION, NUM_RANKS, SEVERAL_HOSTS, WORK_DIR
 from tandem.errors import UserError
+from tandem.parameters import ChosenMpi
 
-_SCRUBBED = ("OMPI_", "PMIX_", "PMI_", "PRTE_", "HOROVOD_", "TANDEM_", "HYDRA_")
+# What a chosen MPI is to ``binding.expression``.
+WORDS: Mapping[ChosenMpi, Mpi] = {"openmpi": "openmpi5", "intelmpi": "intelmpi"}
+_SCRUBBED = (
+    *("OMPI_", "PMIX_", "PMI_", "PRTE_", "HOROVOD_", "TANDEM_"),
+    *("HYDRA_", "I_MPI_", "MPI_LOCAL", "MPICH_", "MPIR_"),
+)
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -44,16 +51,23 @@ _KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_"
 _CYCLE_TIME_MS = "0.3"
 
 
-def find_mpirun() -> Path:
-    """The mpirun beside this Python (the wheel of the environment that Horovod was built in), or else on PATH."""
-    found = _mpirun()
+def set_up(mpi: ChosenMpi) -> str:
+    """The command that installs it, with a Horovod for it."""
+    return intel_mpi.SET_UP if mpi == "intelmpi" else "make setup"
+
+
+def find_mpirun(mpi: ChosenMpi = "openmpi") -> Path:
+    """Open MPI's mpirun: beside this Python (whose Horovod was built against it), or else on PATH. Or Intel MPI's."""
+    found = intel_mpi.find_mpiexec() if mpi == "intelmpi" else _mpirun()
     if found is None:
-        raise UserError(f"{mpirun_missing()}; install it: make setup")
+        raise UserError(f"{mpirun_missing(mpi)}; install it: {set_up(mpi)}")
     return found
 
 
-def mpirun_missing() -> str | None:
+def mpirun_missing(mpi: ChosenMpi = "openmpi") -> str | None:
     """Why there is no mpirun; None when there is one."""
+    if mpi == "intelmpi":
+        return None if intel_mpi.find_mpiexec() else f"there is no Intel MPI in {intel_mpi.folder()}"
     return None if _mpirun() else f"there is no mpirun beside {sys.executable} and none on PATH"
 
 
@@ -63,9 +77,9 @@ def _mpirun() -> Path | None:
     return Path(found) if found else None
 
 
-def rankfile(plan: BindingPlan) -> str:
-    """The plan in Open MPI's words; empty where it needs none."""
-    return launch_line(plan, "openmpi5", (), Path()).rankfile
+def rankfile(plan: BindingPlan, mpi: ChosenMpi = "openmpi") -> str:
+    """The plan in the words of Open MPI's rankfiles; empty where it needs none."""
+    return launch_line(plan, WORDS[mpi], (), Path()).rankfile
 
 
 @dataclass(frozen=True)
@@ -88,12 +102,20 @@ class Reach:
 
 
 def command(
-    plan: BindingPlan, module: str, spec_file: Path, rankfile_path: Path, reach: Reach | None = None
+    plan: BindingPlan,
+    module: str,
+    spec_file: Path,
+    rankfile_path: Path,
+    reach: Reach | None = None,
+    mpi: ChosenMpi = "openmpi",
 ) -> list[str]:
     """The argument list that runs ``python -m module spec.json`` in every rank; ``reach`` where hosts are named."""
     program = [sys.executable, "-m", module, str(spec_file)]
     if without_mpi(plan):
         return program
+    if mpi == "intelmpi":
+        said = launch_line(plan, "intelmpi", program, rankfile_path)
+        return [str(find_mpirun(mpi)), intel_mpi.NO_CLEANUP, *intel_mpi.start(said.environment), *said.arguments]
     mca = _words("--mca", _MCA)
     if reach is not None:
         mca = [*_words("--prtemca", _daemon_settings(reach)), *_words("--mca", _MCA | _network_settings(reach))]
@@ -135,12 +157,20 @@ def environment(own: Mapping[str, str], temporary: Path, inherited: Mapping[str,
 
 
 def own_variables(
-    plan: BindingPlan, *, module: str, work_dir: Path, job_id: str, stall_seconds: float
+    plan: BindingPlan,
+    *,
+    module: str,
+    work_dir: Path,
+    job_id: str,
+    stall_seconds: float,
+    mpi: ChosenMpi = "openmpi",
 ) -> dict[str, str]:
     """What a rank needs, on whatever host: our own threads (those of rank 0), quiet frameworks, the job's folder."""
     threads = rank_environment(plan.ranks[0], plan.ranks)
     if not plan.here:
         threads.pop(_HOROVOD_CPUS, None)  # a list for the ranks of one host: each rank sets its host's own
+    packages = os.pathsep.join(_import_folders(module, os.environ.get("PYTHONPATH", "")))
+    root = {} if mpi == "intelmpi" else {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
     return threads | {
         "TF_NUM_INTEROP_THREADS": "1",
         "TF_CPP_MIN_LOG_LEVEL": "2",
@@ -148,9 +178,8 @@ def own_variables(
         "HOROVOD_STALL_CHECK_TIME_SECONDS": str(max(1, int(min(60, stall_seconds / 2)))),
         # Only if nobody is left to end the job: the launcher judges better who is to blame, and comes first.
         "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS": str(max(4, int(2 * stall_seconds))),
-        "OMPI_ALLOW_RUN_AS_ROOT": "1",
-        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-        "PYTHONPATH": os.pathsep.join(_import_folders(module, os.environ.get("PYTHONPATH", ""))),
+        **root,
+        "PYTHONPATH": intel_mpi.import_path(packages) if mpi == "intelmpi" else packages,
         "PYTHONUNBUFFERED": "1",
         **_KEEP_MEMORY,
         WORK_DIR: str(work_dir),

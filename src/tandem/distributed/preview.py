@@ -65,7 +65,8 @@ def preview(
         work_dir=job.work_dir,
         job_id=JOB_NUMBER,
         stall_seconds=parameters.stall_timeout_seconds,
+        mpi=parameters.mpi,
     )
     reach = mpirun.Reach(agent, parameters.network, parameters.stall_timeout_seconds, JOB_NUMBER, tuple(own))
-    argv = mpirun.command(plan, program.module, job.spec_file, RANKFILE, reach if plan.named else None)
-    return Preview(plan, argv, own, "" if mpirun.without_mpi(plan) else mpirun.rankfile(plan))
+    argv = mpirun.command(plan, program.module, job.spec_file, RANKFILE, reach if plan.named else None, parameters.mpi)
+    return Preview(plan, argv, own, "" if mpirun.without_mpi(plan) else mpirun.rankfile(plan, parameters.mpi))

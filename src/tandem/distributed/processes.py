@@ -86,6 +86,15 @@ def end_job(process: "subprocess.Popen[bytes]", job_id: str, grace_seconds: floa
     process.wait()
 
 
+def has_ended(pid: int) -> bool:
+    """Whether the process is no more, or waits for its parent to hear of it."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2]
+    except OSError:
+        return True
+    return state.startswith(("Z", "X"))
+
+
 def signal_ranks(pids: Sequence[int], number: signal.Signals) -> None:
     """Send a signal to those of the processes that still live."""
     for pid in pids:

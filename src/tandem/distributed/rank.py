@@ -36,11 +36,12 @@ from tandem.distributed.job import (
     Failure,
     Framework,
     Job,
+    mpi_of_environment,
     rank_of_environment,
     started_by_mpi,
     write_json,
 )
-from tandem.distributed.mpirun import rank_environment
+from tandem.distributed.mpirun import WORDS, rank_environment
 from tandem.distributed.processes import die_with_parent
 from tandem.distributed.topology import detect, format_cpu_list
 from tandem.errors import UserError
@@ -63,10 +64,11 @@ def run_rank(main: Callable[[dict[str, Any], Communicator], None], framework: Fr
     _set_signals()
     _open_events(job.event_file(rank))
     try:
-        bindings, strict = job.read_plan()
+        bindings, mpi, strict = job.read_plan()
         planned = bindings[rank]
         os.environ.update(rank_environment(planned, bindings))
-        _report(planned, _agree(planned, strict=strict, alone=binds_itself(BindingPlan(tuple(bindings)), "openmpi5")))
+        alone = binds_itself(BindingPlan(tuple(bindings)), WORDS[mpi])
+        _report(planned, _agree(planned, strict=strict, alone=alone))
         ranks = connect(framework)
         _check_horovod_cpu(planned, strict=strict)
         emit({"event": "connected"})
@@ -143,6 +145,7 @@ def _report(planned: RankBinding, bound_by: str) -> None:
         "threads": planned.threads,
         "horovod_cpu": planned.horovod_cpu,
         "bound_by": bound_by,
+        "mpi": mpi_of_environment(),
     }
     emit({"event": "started", "pid": os.getpid(), "row": row})
 

@@ -5,7 +5,7 @@ as JSON.
 """
 
 from tandem.parameters.closed import Fraction, Parameters, Rate
-from tandem.parameters.distributed import DistributedParameters
+from tandem.parameters.distributed import ChosenMpi, DistributedParameters
 from tandem.parameters.movielens import MovieLensParameters, SyntheticMovieLens
 from tandem.parameters.ncf import EarlyStoppingParameters, NCFBaselineParameters, NCFParameters, NeuMFParameters
 from tandem.parameters.recsys2021 import RecSys2021FeatureParameters
@@ -27,6 +27,7 @@ from tandem.parameters.wide_and_deep import (
 )
 
 __all__ = [
+    "ChosenMpi",
     "DistributedParameters",
     "EarlyStoppingParameters",
     "Fraction",

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from tandem.parameters.closed import Parameters
 
+ChosenMpi = Literal["openmpi", "intelmpi"]
 CpuList = Annotated[str, Field(pattern=r"^\d+(-\d+)?(,\d+(-\d+)?)*$", coerce_numbers_to_str=True)]
 # Neither a name nor an agent may look like an option to the program that gets it.
 HostSlots = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(:[1-9]\d*)?$")]
@@ -27,6 +28,10 @@ Network = Annotated[str, AfterValidator(_is_network)]
 class DistributedParameters(Parameters):
     """How the ranks of a training job are started and placed."""
 
+    mpi: ChosenMpi = Field(
+        "openmpi",
+        description="what starts the ranks and sums between them; `make setup MPI=intelmpi` adds the other",
+    )
     num_ranks: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     cores_per_rank: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     domain: Literal["numa", "package", "host"] = Field(
@@ -68,4 +73,13 @@ class DistributedParameters(Parameters):
     def _hosts_once(self) -> Self:
         if self.hosts and self.hostfile is not None:
             raise ValueError("expected hosts or hostfile, found both")
+        return self
+
+    @model_validator(mode="after")
+    def _intel_mpi_here(self) -> Self:
+        if self.mpi == "intelmpi" and (self.hosts or self.hostfile is not None):
+            raise ValueError(
+                "expected no hosts with mpi: intelmpi, which runs on this host alone (its packages have no network "
+                "library); for several hosts set mpi: openmpi"
+            )
         return self
