@@ -13,6 +13,9 @@ import pyarrow.parquet as pq
 from tandem.batches.columns import ColumnRows, Mask, column_rows, held_out_numbers
 from tandem.batches.shards import GroupPart, check_columns, checked
 from tandem.batches.stream_sizes import READ_BYTES, Shard, StreamSizes
+from tandem.storage.filesystems import explaining
+from tandem.storage.locations import Location
+from tandem.storage.parquet import open_parquet, read_footer
 
 
 class RowBlock(NamedTuple):
@@ -56,13 +59,18 @@ def _footer(file: Path, modified: int) -> pq.FileMetaData:
     return pq.read_metadata(file)
 
 
+def _footer_of(file: Location) -> pq.FileMetaData:
+    return _footer(file, file.stat().st_mtime_ns) if isinstance(file, Path) else read_footer(file)
+
+
 def arrow_blocks(part: GroupPart, columns: tuple[str, ...], block_rows: int) -> Iterator[tuple[pa.RecordBatch, int]]:
     """Batches of a rank's rows of a row group, at most block_rows each, with the number of the first row.
 
     Raises UserError where a column is missing.
     """
-    footer = _footer(part.file, part.file.stat().st_mtime_ns)
-    with pq.ParquetFile(part.file, metadata=footer, buffer_size=READ_BYTES, pre_buffer=False) as reader:
+    footer = _footer_of(part.file)
+    opened = open_parquet(part.file, metadata=footer, buffer_size=READ_BYTES, pre_buffer=False)
+    with explaining(part.file), opened as reader:
         check_columns(part.file, reader.schema_arrow.names, columns)
         position = 0
         batches = reader.iter_batches(

@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.parquet as pq
 
 from tandem.errors import UserError
+from tandem.storage.filesystems import explaining
+from tandem.storage.locations import Location
+from tandem.storage.parquet import open_parquet, parquet_files, read_footer
 
 
 @dataclass(frozen=True)
@@ -28,17 +29,9 @@ def rank_range(num_rows: int, rank: int, size: int) -> RowRange:
     return RowRange(num_rows * rank // size, num_rows * (rank + 1) // size)
 
 
-def parquet_files(path: Path) -> list[Path]:
-    """The Parquet files of a data set (a file or a folder), in a fixed order."""
-    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
-    if not files or not files[0].is_file():
-        raise UserError(f"{path} holds no Parquet file: run the data_processing pipeline first")
-    return files
-
-
-def count_rows(path: Path) -> int:
+def count_rows(path: Location) -> int:
     """Number of rows, from the footers alone."""
-    return sum(pq.read_metadata(file).num_rows for file in parquet_files(path))
+    return sum(read_footer(file).num_rows for file in parquet_files(path))
 
 
 @dataclass(frozen=True)
@@ -46,19 +39,19 @@ class GroupPart:
     """Rows ``start`` to ``stop`` of a row group, those of one rank; ``first``: number of the group's first row in the
     data set."""
 
-    file: Path
+    file: Location
     group: int
     first: int
     start: int
     stop: int
 
 
-def group_parts(path: Path, rank: int = 0, size: int = 1) -> list[GroupPart]:
+def group_parts(path: Location, rank: int = 0, size: int = 1) -> list[GroupPart]:
     """The row groups that hold this rank's rows, in the order of the data set; from the footers alone."""
     wanted, position = rank_range(count_rows(path), rank, size), 0
     parts = []
     for file in parquet_files(path):
-        metadata = pq.read_metadata(file)
+        metadata = read_footer(file)
         for group in range(metadata.num_row_groups):
             rows = metadata.row_group(group).num_rows
             start, stop = max(wanted.start - position, 0), min(wanted.stop - position, rows)
@@ -68,14 +61,14 @@ def group_parts(path: Path, rank: int = 0, size: int = 1) -> list[GroupPart]:
     return parts
 
 
-def check_columns(file: Path, found: Sequence[str], columns: Sequence[str]) -> None:
+def check_columns(file: Location, found: Sequence[str], columns: Sequence[str]) -> None:
     """Raise UserError where a file has not all of these columns."""
     missing = set(columns) - set(found)
     if missing:
         raise UserError(f"{file} has no column {sorted(missing)[0]}: run the data_processing pipeline again")
 
 
-def read_columns(path: Path, columns: Sequence[str], rank: int = 0, size: int = 1) -> dict[str, npt.NDArray[Any]]:
+def read_columns(path: Location, columns: Sequence[str], rank: int = 0, size: int = 1) -> dict[str, npt.NDArray[Any]]:
     """The rank's rows of these flat columns, name -> array [rows]; only the row groups that hold them are read.
 
     Raises UserError where a column is missing or has empty values.
@@ -83,16 +76,18 @@ def read_columns(path: Path, columns: Sequence[str], rank: int = 0, size: int = 
     chunks: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in columns}
     parts = group_parts(path, rank, size)
     for file in parquet_files(path):
-        reader = pq.ParquetFile(file)
+        reader = open_parquet(file)
         check_columns(file, reader.schema_arrow.names, columns)
         for part in (one for one in parts if one.file == file):
-            table = reader.read_row_group(part.group, columns=list(columns)).slice(part.start, part.stop - part.start)
+            with explaining(file):
+                group = reader.read_row_group(part.group, columns=list(columns))
+            table = group.slice(part.start, part.stop - part.start)
             for name in columns:
                 chunks[name].append(checked(file, name, table.column(name)).to_numpy())
     return {name: np.concatenate(some) if some else np.empty(0, np.int64) for name, some in chunks.items()}
 
 
-def checked(file: Path, name: str, column: Any) -> Any:
+def checked(file: Location, name: str, column: Any) -> Any:
     """The Arrow column. Raises UserError where it has empty values."""
     if column.null_count:
         raise UserError(f"{file} has {column.null_count} empty values in column {name}")

@@ -1,14 +1,13 @@
 """How the rows of a rank share the memory that they are given: all of them in it, or streamed through it."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from tandem.batches.columns import ColumnRows, read_column_rows
-from tandem.batches.shards import GroupPart, count_rows, group_parts, parquet_files
+from tandem.batches.shards import GroupPart, count_rows, group_parts
 from tandem.errors import UserError
+from tandem.storage.locations import Location
+from tandem.storage.parquet import parquet_files, read_footer
 
 # Column chunks are read in pieces of so many bytes, and never whole.
 READ_BYTES = 1 << 16
@@ -30,7 +29,7 @@ LEAST_BLOCK_ROWS = 64
 class Shard:
     """A rank's rows of a Parquet data set; ids: columns of whole numbers that are read, numbers: of floats."""
 
-    path: Path
+    path: Location
     ids: tuple[str, ...]
     numbers: tuple[str, ...]
     rank: int = 0
@@ -94,7 +93,7 @@ def reader_bytes(shard: Shard) -> int:
     both as they are stored and as they are decoded, what is read at once; and the footer of the file."""
     most, columns = 0, {*shard.ids, *shard.numbers}
     for file in parquet_files(shard.path):
-        metadata = pq.read_metadata(file)
+        metadata = read_footer(file)
         places = [place for place in range(metadata.num_columns) if metadata.schema.column(place).path in columns]
         for group in range(metadata.num_row_groups):
             chunks = (metadata.row_group(group).column(place) for place in places)

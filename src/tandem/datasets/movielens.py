@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args
 
 from kedro.io import AbstractDataset
@@ -11,8 +10,12 @@ from pydantic import ValidationError
 from tandem.datasets.user_errors import DatasetUserError, user_errors
 from tandem.errors import UserError
 from tandem.parameters import SyntheticMovieLens
+from tandem.storage.filesystems import exists
+from tandem.storage.locations import location, on_this_machine
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tandem.sources.movielens import RawMovieLens
 
 Kind = Literal["synthetic", "ml-100k", "ml-1m"]
@@ -44,7 +47,8 @@ class MovieLensDataset(AbstractDataset[NoReturn, "RawMovieLens"]):
         """Describe the source; nothing is read or started.
 
         Args:
-            filepath: the folder or the published zip; where generated files are kept for ``synthetic``.
+            filepath: the folder, which may be an address, or the published zip; where generated files are kept for
+                ``synthetic``.
             kind: ``synthetic``, ``ml-100k`` or ``ml-1m``.
             synthetic: ``users``, ``items`` and ``ratings`` to generate.
             seed: of the generated data.
@@ -55,7 +59,7 @@ class MovieLensDataset(AbstractDataset[NoReturn, "RawMovieLens"]):
         """
         if kind not in get_args(Kind):
             raise UserError(f"movielens: {kind} is not known; choose one of {', '.join(get_args(Kind))}")
-        self._filepath = Path(filepath)
+        self._filepath = location(filepath)
         self._kind = kind
         self._sizes = _sizes(synthetic or {})
         self._seed = int(seed)
@@ -94,10 +98,10 @@ class MovieLensDataset(AbstractDataset[NoReturn, "RawMovieLens"]):
     def _generated_folder(self) -> Path:
         sizes = self._sizes
         name = f"synthetic-{sizes.users}x{sizes.items}-{sizes.ratings}-seed{self._seed}"
-        return self._filepath.absolute() / name
+        return on_this_machine(self._filepath, "movielens_path").absolute() / name
 
     def _exists(self) -> bool:
-        return self._filepath.exists()
+        return exists(self._filepath)
 
     def _describe(self) -> dict[str, Any]:
         described: dict[str, Any] = {"filepath": str(self._filepath), "kind": self._kind}

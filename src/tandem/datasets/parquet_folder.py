@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -12,6 +11,7 @@ from kedro_datasets._typing import TablePreview
 from tandem.datasets.user_errors import DatasetUserError, user_errors
 from tandem.errors import UserError
 from tandem.sources.staging import staged_folder
+from tandem.storage.locations import RemotePath, location
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,15 +22,17 @@ LoadAs = Literal["spark", "arrow", "path"]
 Compression = Literal["snappy", "zstd", "gzip", "none"]
 
 _PREVIEW_ROWS = 10
-_SCHEMA_KEY = b"org.apache.spark.sql.parquet.row.metadata"
 
 
-class ParquetFolderDataset(AbstractDataset["DataFrame | pa.Table", "DataFrame | pa.Table | Path"]):
+class ParquetFolderDataset(AbstractDataset["DataFrame | pa.Table", "DataFrame | pa.Table | Path | RemotePath"]):
     """A folder of Parquet files, saved from a Spark DataFrame or a pyarrow Table.
 
     The files are written beside the folder, which is then swapped in: a write that fails or is interrupted leaves the
     old folder as it was. (Spark's own overwrite deletes it first.) There are as many files as the DataFrame has
     partitions, or one for a Table. Transcoded entries (``rows@spark``, ``rows@path``, ``rows@arrow``) share one folder.
+
+    The folder may be an address, ``s3://bucket/folder`` or ``hdfs://host:port/folder``; no folder can be swapped in
+    there, and :mod:`tandem.storage.tables` says what takes its place.
 
     Example::
 
@@ -54,29 +56,32 @@ class ParquetFolderDataset(AbstractDataset["DataFrame | pa.Table", "DataFrame | 
         """Describe the folder; nothing is read or started.
 
         Args:
-            filepath: the folder.
-            load_as: what ``load`` returns: a Spark DataFrame, a pyarrow Table, or the absolute path.
+            filepath: the folder, or its address.
+            load_as: what ``load`` returns: a Spark DataFrame, a pyarrow Table, or the absolute path (or address).
             compression: of the column chunks.
             made_by: what to run when the folder is missing, for the error's text.
             metadata: for kedro-viz.
         """
         _check_choice("load_as", load_as, get_args(LoadAs))
         _check_choice("compression", compression, get_args(Compression))
-        self._filepath = Path(filepath)
+        self._filepath = location(filepath)
         self._load_as = load_as
         self._compression = compression
         self._made_by = made_by
         self.metadata = metadata
 
-    def load(self) -> DataFrame | pa.Table | Path:
+    def load(self) -> DataFrame | pa.Table | Path | RemotePath:
         """The rows as a Spark DataFrame or a pyarrow Table, or the absolute path of the folder.
 
         Raises:
-            DatasetUserError: the folder does not exist.
+            DatasetUserError: the folder does not exist, or its storage refuses it.
         """
+        if isinstance(self._filepath, RemotePath):
+            with user_errors():
+                return self._load_remote(self._filepath)
         path = self._filepath.absolute()
         if not path.is_dir():
-            raise DatasetUserError(f"{path} does not exist; make it first: {self._made_by or 'run the whole pipeline'}")
+            raise DatasetUserError(self._missing(path))
         if self._load_as == "path":
             return path
         if self._load_as == "arrow":
@@ -84,6 +89,24 @@ class ParquetFolderDataset(AbstractDataset["DataFrame | pa.Table", "DataFrame | 
 
             return pq.read_table(path)
         return self._read_spark(path)
+
+    def _missing(self, path: Path | RemotePath) -> str:
+        return f"{path} does not exist; make it first: {self._made_by or 'run the whole pipeline'}"
+
+    def _load_remote(self, folder: RemotePath) -> DataFrame | pa.Table | RemotePath:
+        from tandem.storage.parquet import read_table
+        from tandem.storage.tables import table_files
+
+        files = table_files(folder)
+        if not files:
+            raise UserError(self._missing(folder))
+        if self._load_as == "path":
+            return folder
+        if self._load_as == "arrow":
+            return read_table(folder)
+        from tandem.datasets.remote_tables import read_remote
+
+        return read_remote(files)
 
     def _read_spark(self, path: Path) -> DataFrame:
         from tandem.datasets.spark_session import spark_session
@@ -99,11 +122,32 @@ class ParquetFolderDataset(AbstractDataset["DataFrame | pa.Table", "DataFrame | 
         """
         import pyarrow as pa
 
+        if isinstance(self._filepath, RemotePath):
+            with user_errors():
+                self._save_remote(data, self._filepath)
+            return
         with user_errors(), staged_folder(self._filepath.absolute()) as staging:
             if isinstance(data, pa.Table):
                 self._write_table(data, staging)
             else:
                 self._write_spark(data, staging)
+
+    def _save_remote(self, data: DataFrame | pa.Table, folder: RemotePath) -> None:
+        import pyarrow as pa
+
+        from tandem.storage.parquet import write_table
+        from tandem.storage.tables import staged_table
+
+        with staged_table(folder) as staging:
+            if isinstance(data, pa.Table):
+                write_table(data, staging / "part-00000.parquet", compression=self._compression)
+                return
+            from tandem.datasets.remote_tables import write_remote
+            from tandem.datasets.spark_session import stopped_by_interrupt
+
+            writer = data.write.mode("append").option("compression", self._compression)
+            with stopped_by_interrupt(data.sparkSession):
+                write_remote(writer, staging)
 
     def _write_table(self, data: pa.Table, folder: Path) -> None:
         import pyarrow.parquet as pq
@@ -123,10 +167,10 @@ class ParquetFolderDataset(AbstractDataset["DataFrame | pa.Table", "DataFrame | 
             part.rename(folder / f"{'-'.join(part.name.split('-')[:2])}.parquet")
 
     def preview(self) -> TablePreview:
-        """The first rows, for kedro-viz: one batch of one file, and no Spark."""
+        """The first rows, for kedro-viz: one batch of one file, and no Spark; none of a remote table."""
         import pyarrow.parquet as pq
 
-        files = sorted(self._filepath.glob("*.parquet"))
+        files = sorted(self._filepath.glob("*.parquet")) if isinstance(self._filepath, Path) else []
         batches = pq.ParquetFile(files[0]).iter_batches(batch_size=_PREVIEW_ROWS) if files else iter(())
         rows = next(batches, None)
         columns = rows.to_pydict() if rows is not None else {}
@@ -134,7 +178,11 @@ class ParquetFolderDataset(AbstractDataset["DataFrame | pa.Table", "DataFrame | 
         return TablePreview({"index": list(range(len(data))), "columns": list(columns), "data": data})
 
     def _exists(self) -> bool:
-        return self._filepath.is_dir()
+        if isinstance(self._filepath, Path):
+            return self._filepath.is_dir()
+        from tandem.storage.tables import table_files
+
+        return table_files(self._filepath) is not None
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath), "load_as": self._load_as, "compression": self._compression}
@@ -146,11 +194,11 @@ def _spark_schema(folder: Path) -> StructType | None:
     To infer it, Spark would start a job for every table that is read.
     """
     import pyarrow.parquet as pq
-    from pyspark.sql.types import StructType
+
+    from tandem.datasets.remote_tables import schema_written_by_spark
 
     first = next(iter(sorted(folder.glob("*.parquet"))), None)
-    written = (pq.read_schema(first).metadata or {}).get(_SCHEMA_KEY) if first else None
-    return StructType.fromJson(json.loads(written)) if written else None
+    return schema_written_by_spark(pq.read_metadata(first)) if first else None
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

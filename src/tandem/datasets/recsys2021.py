@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args
 
 from kedro.io import AbstractDataset
@@ -12,8 +11,12 @@ from tandem.errors import UserError
 from tandem.sources.recsys2021_format import Future
 from tandem.sources.recsys2021_manifest import FEWEST_ROWS, Manifest, read_manifest
 from tandem.sources.recsys2021_manifest import Kind as Generated
+from tandem.storage.filesystems import exists
+from tandem.storage.locations import location, on_this_machine
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tandem.sources.recsys2021 import RawRecSys2021
 
 Kind = Literal["planted", "noise", "unique", "files"]
@@ -46,7 +49,8 @@ class RecSys2021Dataset(AbstractDataset[NoReturn, "RawRecSys2021"]):
         """Describe the source; nothing is read or started.
 
         Args:
-            filepath: the folder with ``train/`` and ``test/``; where generated files are kept for the other kinds.
+            filepath: the folder, which may be an address, with ``train/`` and ``test/``; where generated files are
+                kept for the other kinds.
             kind: ``planted``, ``noise``, ``unique`` or ``files``.
             rows: to generate, train and test together.
             seed: of the generated data.
@@ -59,7 +63,7 @@ class RecSys2021Dataset(AbstractDataset[NoReturn, "RawRecSys2021"]):
         """
         _check_choice("recsys2021", kind, get_args(Kind))
         _check_choice("recsys2021_future", future, get_args(Future))
-        self._filepath = Path(filepath)
+        self._filepath = location(filepath)
         self._kind = kind
         self._rows = _whole("recsys2021_rows", rows, FEWEST_ROWS)
         self._seed = _whole("seed", seed)
@@ -105,10 +109,11 @@ class RecSys2021Dataset(AbstractDataset[NoReturn, "RawRecSys2021"]):
         return made is not None and (made.kind, made.rows, made.seed) == (self._kind, self._rows, self._seed)
 
     def _generated_folder(self) -> Path:
-        return self._filepath.absolute() / f"{self._kind}-{self._rows}-seed{self._seed}"
+        folder = on_this_machine(self._filepath, "recsys2021_path").absolute()
+        return folder / f"{self._kind}-{self._rows}-seed{self._seed}"
 
     def _exists(self) -> bool:
-        return self._filepath.exists()
+        return exists(self._filepath)
 
     def _describe(self) -> dict[str, Any]:
         described: dict[str, Any] = {"filepath": str(self._filepath), "kind": self._kind}

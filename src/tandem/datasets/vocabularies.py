@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from kedro.io import AbstractDataset
 
 from tandem.datasets.user_errors import DatasetUserError, user_errors
+from tandem.errors import UserError
 from tandem.sources.staging import staged_folder
+from tandem.storage.locations import RemotePath, location
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -35,12 +37,12 @@ class VocabulariesDataset(AbstractDataset["DataFrame", "dict[str, DataFrame]"]):
         """Describe the folder; nothing is read or started.
 
         Args:
-            filepath: the folder.
+            filepath: the folder, or its address (see :class:`tandem.datasets.ParquetFolderDataset`).
             names: of the vocabularies.
             made_by: what to run when the folder is missing, for the error's text.
             metadata: for kedro-viz.
         """
-        self._filepath = Path(filepath)
+        self._filepath = location(filepath)
         self._names = list(names)
         self._made_by = made_by
         self.metadata = metadata
@@ -49,15 +51,17 @@ class VocabulariesDataset(AbstractDataset["DataFrame", "dict[str, DataFrame]"]):
         """Each vocabulary as a Spark DataFrame.
 
         Raises:
-            DatasetUserError: a folder does not exist.
+            DatasetUserError: a folder does not exist, or its storage refuses it.
         """
         from tandem.datasets.spark_session import spark_session
 
+        if isinstance(self._filepath, RemotePath):
+            with user_errors():
+                return self._load_remote(self._filepath)
         folders = {name: self._filepath.absolute() / f"{name}.parquet" for name in self._names}
         for folder in folders.values():
             if not folder.is_dir():
-                hint = self._made_by or "run the whole pipeline"
-                raise DatasetUserError(f"{folder} does not exist; make it first: {hint}")
+                raise DatasetUserError(self._missing(folder))
         return {name: spark_session().read.schema(SCHEMA).parquet(str(folder)) for name, folder in folders.items()}
 
     def save(self, data: DataFrame) -> None:
@@ -68,11 +72,38 @@ class VocabulariesDataset(AbstractDataset["DataFrame", "dict[str, DataFrame]"]):
         """
         from tandem.datasets.spark_session import stopped_by_interrupt
 
+        if isinstance(self._filepath, RemotePath):
+            with user_errors():
+                self._save_remote(data, self._filepath)
+            return
         with user_errors(), staged_folder(self._filepath.absolute()) as staging:
             writer = data.write.mode("append").partitionBy(NAME)
             with stopped_by_interrupt(data.sparkSession):
                 writer.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false").parquet(str(staging))
             self._rename(staging)
+
+    def _missing(self, folder: Path | RemotePath) -> str:
+        return f"{folder} does not exist; make it first: {self._made_by or 'run the whole pipeline'}"
+
+    def _load_remote(self, folder: RemotePath) -> dict[str, DataFrame]:
+        from tandem.datasets.remote_tables import read_remote
+        from tandem.datasets.spark_session import spark_session
+        from tandem.storage.tables import table_files
+
+        files = table_files(folder)
+        if files is None:
+            raise UserError(self._missing(folder))
+        of_name = {name: [file for file in files if f"/{NAME}={name}/" in str(file)] for name in self._names}
+        empty = spark_session().createDataFrame([], SCHEMA)
+        return {name: read_remote(some, SCHEMA) if some else empty for name, some in of_name.items()}
+
+    def _save_remote(self, data: DataFrame, folder: RemotePath) -> None:
+        from tandem.datasets.remote_tables import write_remote
+        from tandem.datasets.spark_session import stopped_by_interrupt
+        from tandem.storage.tables import staged_table
+
+        with staged_table(folder) as staging, stopped_by_interrupt(data.sparkSession):
+            write_remote(data.write.mode("append").partitionBy(NAME), staging)
 
     def _rename(self, staging: Path) -> None:
         """Spark's names carry a random number; these are the same every time, in the same order."""
@@ -89,7 +120,11 @@ class VocabulariesDataset(AbstractDataset["DataFrame", "dict[str, DataFrame]"]):
                 part.rename(folder / f"part-{number:05d}.parquet")
 
     def _exists(self) -> bool:
-        return self._filepath.is_dir()
+        if isinstance(self._filepath, Path):
+            return self._filepath.is_dir()
+        from tandem.storage.tables import table_files
+
+        return table_files(self._filepath) is not None
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath), "names": self._names}

@@ -12,11 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 
 from tandem.retrieval.histories import known_users, seen_items
 from tandem.retrieval.index import Positions, VectorIndex, Vectors
 from tandem.retrieval.unseen import nearest_unseen
+from tandem.storage.locations import Location
+from tandem.storage.parquet import read_table
 
 SCHEMA = pa.schema(
     [
@@ -35,16 +36,16 @@ class CandidateFiles:
     """Folders of Parquet files: vectors and features of users, features of items, and the training rows."""
 
     user_embeddings: Path
-    user_features: Path
-    item_features: Path
-    train: Path
+    user_features: Location
+    item_features: Location
+    train: Location
 
 
-def choose_users(user_features: Path, users: str | int | tuple[str, ...], seed: int) -> pa.Array:
+def choose_users(user_features: Location, users: str | int | tuple[str, ...], seed: int) -> pa.Array:
     """Ids, ascending: all of the table, a number of them drawn by the seed, or those named, in the table or not."""
     if isinstance(users, tuple):
         return pa.array(sorted(set(users)), pa.string())
-    everyone = pq.read_table(user_features, columns=["user_id"]).column("user_id").combine_chunks().sort()
+    everyone = read_table(user_features, columns=["user_id"]).column("user_id").combine_chunks().sort()
     if users == "all":
         return everyone
     drawn = np.random.default_rng([seed, 2023]).permutation(len(everyone))[: int(users)]
@@ -75,11 +76,11 @@ def _vectors_of(folder: Path, wanted: pa.Array) -> Iterator[tuple[pa.Array, Vect
             yield chosen.column("id"), vectors.reshape(len(chosen), -1)
 
 
-def _popular(item_features: Path, users: pa.Array, k: int) -> Iterator[pa.Table]:
+def _popular(item_features: Location, users: pa.Array, k: int) -> Iterator[pa.Table]:
     """The k items with most training positives, the same for every user; the score is their share of the first's."""
     if not len(users):
         return
-    table = pq.read_table(item_features, columns=["tweet_id", "popularity"])
+    table = read_table(item_features, columns=["tweet_id", "popularity"])
     best = table.sort_by([("popularity", "descending"), ("tweet_id", "ascending")]).slice(0, k).combine_chunks()
     ids, counts = best.column("tweet_id").combine_chunks(), best.column("popularity").to_numpy()
     shares = (counts / max(1, counts.max(initial=0))).astype(np.float32)

@@ -1,23 +1,22 @@
 """What the training rows say of users: whom they know, and which items they were shown."""
 
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 from scipy import sparse
 
+from tandem.storage.locations import Location
+from tandem.storage.parquet import read_table, scan
 
-def seen_items(train: Path, users: pa.Array, items: pa.Array) -> sparse.csr_matrix:
+
+def seen_items(train: Location, users: pa.Array, items: pa.Array) -> sparse.csr_matrix:
     """bool [users, items], true where a training row (``user_id``, ``tweet_id``) has them, whatever its label.
 
     The rows are read a batch at a time; those of other users and items are passed over.
     """
     pairs = [np.empty((2, 0), np.int32)]
-    for batch in ds.dataset(train, format="parquet").to_batches(columns=["user_id", "tweet_id"]):
+    for batch in scan(train, ["user_id", "tweet_id"]):
         user = pc.index_in(batch.column("user_id"), value_set=users)
         item = pc.index_in(batch.column("tweet_id"), value_set=items)
         both = pc.and_(pc.is_valid(user), pc.is_valid(item))
@@ -28,8 +27,8 @@ def seen_items(train: Path, users: pa.Array, items: pa.Array) -> sparse.csr_matr
     return matrix
 
 
-def known_users(user_features: Path, users: pa.Array) -> npt.NDArray[np.bool_]:
+def known_users(user_features: Location, users: pa.Array) -> npt.NDArray[np.bool_]:
     """Which of the users a training row knows, bool [users]: those with an id above 0 in the feature table."""
-    table = pq.read_table(user_features, columns=["user_id", "user"])
+    table = read_table(user_features, columns=["user_id", "user"])
     trained = table.filter(pc.greater(table.column("user"), 0)).column("user_id").combine_chunks()
     return np.asarray(pc.is_in(users, value_set=trained).to_numpy(zero_copy_only=False), np.bool_)

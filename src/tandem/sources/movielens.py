@@ -3,6 +3,7 @@
 Source: Harper and Konstan 2015, https://doi.org/10.1145/2827872, and the README of each archive.
 """
 
+import io
 import logging
 import re
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,8 @@ from tandem.sources.movielens_formats import (
     ml_100k_items,
 )
 from tandem.sources.movielens_names import ML_100K_GENRES
+from tandem.storage.filesystems import is_file, open_binary, read_text, size_of
+from tandem.storage.locations import Location, spark_address
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +49,7 @@ class RawMovieLens:
 
 @dataclass(frozen=True)
 class _Table:
-    path: Path
+    path: Location
     format: TableFormat
     lines: DataFrame  # one column, line
 
@@ -56,7 +59,7 @@ class _Table:
         return self.lines.select(texts.alias("texts")).select(*self.format.columns(F.col("texts")))
 
 
-def read_movielens(spark: SparkSession, path: Path, kind: MovieLensKind, work: Path | None = None) -> RawMovieLens:
+def read_movielens(spark: SparkSession, path: Location, kind: MovieLensKind, work: Path | None = None) -> RawMovieLens:
     """Read the files of ``kind`` below ``path`` (see :func:`locate_movielens`), checking every line in one Spark job.
 
     Raises:
@@ -78,13 +81,11 @@ def read_movielens(spark: SparkSession, path: Path, kind: MovieLensKind, work: P
     return RawMovieLens(*(table.read() for table in tables))
 
 
-def _lines(spark: SparkSession, file: Path) -> DataFrame:
+def _lines(spark: SparkSession, file: Location) -> DataFrame:
     """The lines of a latin-1 file, without blank ones: one column, line."""
-    # Spark would take brackets and the like in a folder's name for a pattern.
-    literal = re.sub(r"([\\*?\[\]{}])", r"\\\1", str(file.absolute()))
     # The text source keeps the bytes as they are, so decoding them afterwards is exact.
     line = F.decode(F.col("value").cast("binary"), "ISO-8859-1").alias("line")
-    return spark.read.text(f"file://{literal}").where(F.trim("value") != "").select(line)
+    return spark.read.text(spark_address(file)).where(F.trim("value") != "").select(line)
 
 
 def _check(tables: list[_Table]) -> list[int]:
@@ -118,7 +119,7 @@ def _distinct_keys(format_: TableFormat) -> Column:
 
 def _numbered_lines(table: _Table) -> Iterator[tuple[int, str]]:
     """The lines with their row in the file, from 1, without blank ones; only to explain an error."""
-    with table.path.open(encoding="latin-1") as file:
+    with io.TextIOWrapper(open_binary(table.path), "latin-1") as file:
         for row, line in enumerate(file, start=1):
             if line.strip():
                 yield row, line.rstrip("\n")
@@ -142,12 +143,12 @@ def _repeated(table: _Table) -> str:
     return f"{table.path}, row {row}: column {name}: {key} stands in row {seen[key]} already; remove one of them"
 
 
-def _read_genres(file: Path) -> Sequence[str]:
+def _read_genres(file: Location) -> Sequence[str]:
     """The names in u.genre (``name|index``), in the order of the flags of u.item."""
-    if not file.is_file():
+    if not is_file(file):
         return ML_100K_GENRES
     names: list[str] = []
-    for row, line in enumerate(file.read_text(encoding="latin-1").splitlines(), start=1):
+    for row, line in enumerate(read_text(file, "latin-1").splitlines(), start=1):
         if not line.strip():
             continue
         name, _, index = line.rpartition("|")
@@ -157,10 +158,10 @@ def _read_genres(file: Path) -> Sequence[str]:
     return names
 
 
-def _check_end(file: Path, format_: TableFormat) -> None:
+def _check_end(file: Location, format_: TableFormat) -> None:
     """A copy that broke off inside its last number still has four fields: only the missing end of line tells."""
-    with file.open("rb") as stream:
-        stream.seek(max(0, file.stat().st_size - 4096))
+    with open_binary(file) as stream:
+        stream.seek(max(0, size_of(file) - 4096))
         lines = stream.read().decode("latin-1").splitlines(keepends=True)
     if len(lines) < 2 or lines[-1].endswith(("\n", "\r")):
         return
@@ -169,10 +170,10 @@ def _check_end(file: Path, format_: TableFormat) -> None:
         raise UserError(f"{file} is truncated: its last row ends within '{lines[-1]}'; copy the file again")
 
 
-def _compare_with_info(file: Path, ratings: int) -> None:
+def _compare_with_info(file: Location, ratings: int) -> None:
     """Warn when u.info promises more ratings than there are: the file may have lost its end."""
-    if not file.is_file():
+    if not is_file(file):
         return
-    promised = re.search(r"(\d+) ratings", file.read_text(encoding="latin-1"))
+    promised = re.search(r"(\d+) ratings", read_text(file, "latin-1"))
     if promised and int(promised[1]) > ratings:
         logger.warning("%s promises %s ratings, but only %d were found beside it", file, promised[1], ratings)

@@ -14,6 +14,8 @@ from typing import Literal
 
 from tandem.errors import UserError
 from tandem.sources.staging import staged_file, staged_folder
+from tandem.storage.filesystems import is_file, is_folder, size_of
+from tandem.storage.locations import Location, RemotePath
 
 MovieLensKind = Literal["ml-100k", "ml-1m"]
 
@@ -34,7 +36,7 @@ _ADDRESS = "https://files.grouplens.org/datasets/movielens/{kind}.zip"
 _TIMEOUT_SECONDS = 60
 
 
-def locate_movielens(path: Path, kind: MovieLensKind, work: Path | None = None) -> Path:
+def locate_movielens(path: Location, kind: MovieLensKind, work: Path | None = None) -> Location:
     """The folder that holds the files of ``kind``: ``path``, its sub-folder of that name, or what its zip holds.
 
     Args:
@@ -43,16 +45,16 @@ def locate_movielens(path: Path, kind: MovieLensKind, work: Path | None = None) 
         work: where a zip is extracted; by default beside the zip, or in a temporary folder where that is read-only.
 
     Raises:
-        UserError: nothing of the kind is there, a file is missing, or the zip is broken.
+        UserError: nothing of the kind is there, a file is missing, or the zip is broken or not on this machine.
     """
     required = REQUIRED_FILES[kind]
-    if path.is_file():
+    if is_file(path):
         return _extract(path, kind, work)
     for folder in (path, path / kind):
-        if any((folder / name).is_file() for name in required):
+        if any(is_file(folder / name) for name in required):
             _check_complete(folder, kind)
             return folder
-    if (path / f"{kind}.zip").is_file():
+    if is_file(path / f"{kind}.zip"):
         return _extract(path / f"{kind}.zip", kind, work)
     raise UserError(f"{_nothing_found(path, kind)}; get it from {_ADDRESS.format(kind=kind)}")
 
@@ -80,26 +82,28 @@ def download_movielens(kind: MovieLensKind, out: Path, *, url: str | None = None
     return target
 
 
-def _check_complete(folder: Path, kind: MovieLensKind) -> None:
+def _check_complete(folder: Location, kind: MovieLensKind) -> None:
     for name in REQUIRED_FILES[kind]:
-        if not (folder / name).is_file():
+        if not is_file(folder / name):
             others = ", ".join(other for other in REQUIRED_FILES[kind] if other != name)
             raise UserError(f"{folder / name} is missing; {kind} needs it beside {others}")
-        if (folder / name).stat().st_size == 0:
+        if size_of(folder / name) == 0:
             raise UserError(f"{folder / name} is empty; copy it again from the published {kind}.zip")
 
 
-def _nothing_found(path: Path, kind: MovieLensKind) -> str:
-    if not path.exists():
+def _nothing_found(path: Location, kind: MovieLensKind) -> str:
+    if not is_file(path) and not is_folder(path):
         return f"no MovieLens data: {path} does not exist; expected a folder with {', '.join(REQUIRED_FILES[kind])}"
     other: MovieLensKind = "ml-1m" if kind == "ml-100k" else "ml-100k"
-    if any((path / name).is_file() for name in REQUIRED_FILES[other]):
+    if any(is_file(path / name) for name in REQUIRED_FILES[other]):
         return f"{path} holds {other}, not {kind}; run with movielens={other}, or point to {kind}"
     return f"no {kind} in {path}: looked for {', '.join(REQUIRED_FILES[kind])} there and in {path / kind}"
 
 
-def _extract(archive: Path, kind: MovieLensKind, work: Path | None) -> Path:
+def _extract(archive: Location, kind: MovieLensKind, work: Path | None) -> Path:
     """Extract the files of ``kind`` once per content of the archive; names inside never choose where they land."""
+    if isinstance(archive, RemotePath):
+        raise UserError(f"{archive}: a zip is read on this machine only; put its files there instead, or fetch it")
     sidecar = archive.with_name(f"{archive.name}.md5")
     if sidecar.is_file():
         _check_md5(archive, archive, _published_md5(sidecar), str(sidecar))

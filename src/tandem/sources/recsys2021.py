@@ -4,11 +4,9 @@ The check is part of the query: a row that cannot be read stops whichever job me
 user. So nothing is read twice, and nothing wrong passes unseen.
 """
 
-import re
 import time
 from dataclasses import dataclass
 from functools import reduce
-from pathlib import Path
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -27,6 +25,7 @@ from tandem.sources.recsys2021_format import (
     RawColumn,
 )
 from tandem.sources.recsys2021_manifest import read_manifest
+from tandem.storage.locations import Location, spark_address
 
 _SPARK_TYPES: dict[Kind, DataType] = {
     "text": StringType(),
@@ -59,7 +58,7 @@ class RawRecSys2021:
 
 
 def read_recsys2021(
-    spark: SparkSession, folder: Path, *, future: Future = "error", now: int | None = None
+    spark: SparkSession, folder: Location, *, future: Future = "error", now: int | None = None
 ) -> RawRecSys2021:
     """The rows in ``folder/train`` and ``folder/test``; no job is started.
 
@@ -119,7 +118,7 @@ def _stopping_at(rows: DataFrame, bad: Column, what: Column) -> DataFrame:
 
 
 def _read_raw(spark: SparkSession, files: RawFiles) -> DataFrame:
-    lines = spark.read.option("lineSep", "\n").text([_literal(path) for path in files.paths])
+    lines = spark.read.option("lineSep", "\n").text([spark_address(path) for path in files.paths])
     lines = lines.select("value", F.col("_metadata.file_path").alias("_file"), F.lit(None).cast("long").alias("_row"))
     lines = lines.where("value != '' and value != '\\r'")
     lines = _stopping_at(lines, ~F.col("value").rlike(LINE_PATTERN), _raw_problem())
@@ -162,7 +161,7 @@ def _null_for_none(column: RawColumn, number: Column) -> Column:
 def _read_parquet(spark: SparkSession, files: RawFiles, columns: dict[str, str]) -> DataFrame:
     named = {name: _spark_type(files.types[name]) for name in columns}
     schema = ", ".join(f"`{columns[name]}` {type_}" for name, type_ in named.items())
-    rows = spark.read.schema(schema).parquet(*[_literal(path) for path in files.paths])
+    rows = spark.read.schema(schema).parquet(*[spark_address(path) for path in files.paths])
     place = F.col("_metadata.file_path").alias("_file"), (F.col("_metadata.row_index") + 1).alias("_row")
     rows = rows.select(*[F.col(f"`{spelt}`").alias(name) for name, spelt in columns.items()], *place)
     problems = [_bad_value(column, named[column.name]) for column in RAW_COLUMNS]
@@ -213,9 +212,3 @@ def _from_parquet(column: RawColumn, type_: str) -> Column:
     if column.kind == "text":
         return value.cast("string").alias(column.name)
     return _null_for_none(column, value.cast("long")).alias(column.name)
-
-
-def _literal(path: Path) -> str:
-    """Spark would take brackets and the like in a path for a pattern."""
-    escaped = re.sub(r"([\\*?\[\]{}])", r"\\\1", str(path))
-    return f"file://{escaped}"

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tandem.errors import UserError, did_you_mean
 from tandem.sources.recsys2021_format import MISSPELT, NAMES, RAW_COLUMNS, RawColumn
+from tandem.storage.filesystems import is_folder, open_binary, sizes_in
+from tandem.storage.locations import Location
+from tandem.storage.parquet import open_parquet
 
 _PARQUET_MAGIC = b"PAR1"
 _LAYOUT = "expected train/ and test/ with part files, raw (\\x01 between 24 columns, no header) or Parquet"
@@ -24,7 +25,7 @@ class RawFiles:
         types: the Arrow types of those columns, by published name.
     """
 
-    paths: tuple[Path, ...]
+    paths: tuple[Location, ...]
     columns: dict[str, str] | None = None
     types: dict[str, pa.DataType] = field(default_factory=dict)
 
@@ -37,7 +38,7 @@ class RecSys2021Files:
     test: tuple[RawFiles, ...]
 
 
-def locate_recsys2021(folder: Path) -> RecSys2021Files:
+def locate_recsys2021(folder: Location) -> RecSys2021Files:
     """The files in ``folder/train`` and ``folder/test``, by any name; hidden and underscored ones are skipped.
 
     Parquet is known by its first bytes, not by its name. Every Parquet footer is read, no row is.
@@ -46,22 +47,25 @@ def locate_recsys2021(folder: Path) -> RecSys2021Files:
         UserError: a missing folder, a half without rows, a Parquet file that lacks a column, has one more or one of a
             type that cannot be converted.
     """
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise UserError(f"no RecSys Challenge 2021 data: {folder} does not exist; {_LAYOUT}")
     for half in ("train", "test"):
-        if not (folder / half).is_dir():
+        if not is_folder(folder / half):
             raise UserError(f"{folder / half} is missing; {_LAYOUT}")
     return RecSys2021Files(_half(folder / "train"), _half(folder / "test"))
 
 
-def _half(folder: Path) -> tuple[RawFiles, ...]:
-    found = sorted(
-        path for path in folder.iterdir() if not path.name.startswith((".", "_")) and not path.name.endswith(".crc")
-    )
-    for path in found:
-        if path.is_dir():
+def _half(folder: Location) -> tuple[RawFiles, ...]:
+    hidden = (".", "_")
+    found = {
+        path: size
+        for path, size in sizes_in(folder).items()
+        if not path.name.startswith(hidden) and not path.name.endswith(".crc")
+    }
+    for path, size in found.items():
+        if size is None:
             raise UserError(f"{path} is a folder; put its part files directly into {folder}")
-    filled = [path.absolute() for path in found if path.stat().st_size > 0]
+    filled = [path.absolute() for path, size in found.items() if size]
     parquet = [path for path in filled if _is_parquet(path)]
     raw = [path for path in filled if path not in set(parquet)]
     if raw and parquet:
@@ -72,17 +76,17 @@ def _half(folder: Path) -> tuple[RawFiles, ...]:
     return groups
 
 
-def _is_parquet(path: Path) -> bool:
-    with path.open("rb") as file:
+def _is_parquet(path: Location) -> bool:
+    with open_binary(path) as file:
         return file.read(len(_PARQUET_MAGIC)) == _PARQUET_MAGIC
 
 
-def _parquet_groups(paths: Sequence[Path]) -> tuple[RawFiles, ...]:
+def _parquet_groups(paths: Sequence[Location]) -> tuple[RawFiles, ...]:
     """Parquet files with rows, those of one schema together."""
     groups: dict[str, RawFiles] = {}
     for path in paths:
         try:
-            footer = pq.ParquetFile(path)
+            footer = open_parquet(path)
         except (pa.ArrowInvalid, OSError) as error:
             raise UserError(
                 f"{path} is not an intact Parquet file ({str(error).splitlines()[0]}); copy it again"
@@ -100,7 +104,7 @@ def _parquet_groups(paths: Sequence[Path]) -> tuple[RawFiles, ...]:
     return tuple(groups.values())
 
 
-def _published_names(path: Path, names: Sequence[str]) -> dict[str, str]:
+def _published_names(path: Location, names: Sequence[str]) -> dict[str, str]:
     """The file's own name of each column, by its published name."""
     columns = {MISSPELT.get(name, name): name for name in names}
     missing = [name for name in NAMES if name not in columns]
@@ -119,7 +123,7 @@ def _published_names(path: Path, names: Sequence[str]) -> dict[str, str]:
     raise UserError(f"{path}: {found}: {twice} stands there twice; remove one of them")
 
 
-def _check_type(path: Path, column: RawColumn, type_: pa.DataType) -> None:
+def _check_type(path: Location, column: RawColumn, type_: pa.DataType) -> None:
     integer = pa.types.is_integer(type_)
     accepted = pa.types.is_null(type_) or is_text(type_) or integer
     if column.kind in ("count", "time", "engagement"):

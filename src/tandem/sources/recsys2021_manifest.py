@@ -2,8 +2,10 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
+
+from tandem.storage.filesystems import is_file, read_text
+from tandem.storage.locations import Location
 
 Kind = Literal["planted", "noise", "unique"]
 
@@ -39,13 +41,13 @@ class Manifest:
     best_auc: float
 
 
-def read_manifest(folder: Path) -> Manifest | None:
+def read_manifest(folder: Location) -> Manifest | None:
     """What was generated in ``folder``; None where nothing was, or by another version."""
     path = folder / MANIFEST
-    if not path.is_file():
+    if not is_file(path):
         return None
     try:
-        manifest = Manifest(**json.loads(path.read_text(encoding="utf-8")))
+        manifest = Manifest(**json.loads(read_text(path, "utf-8")))
     except (ValueError, TypeError):
         return None
     return manifest if manifest.version == VERSION else None

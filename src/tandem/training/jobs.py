@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from tandem.parameters import NCFParameters
+from tandem.storage.locations import Location
 
 
 class NCFJob(BaseModel):
@@ -18,9 +19,9 @@ class NCFJob(BaseModel):
 
     parameters: NCFParameters
     seed: int
-    train: Path
-    user_features: Path
-    item_features: Path
+    train: Location
+    user_features: Location
+    item_features: Location
     user_categorical: dict[str, int]
     user_numeric: tuple[str, ...]
     item_bags: dict[str, int]

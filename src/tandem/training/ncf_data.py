@@ -1,13 +1,11 @@
 """A rank's part of the NCF data: training rows, side features, and the users that it validates."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import torch
 from scipy import sparse
 
@@ -19,9 +17,11 @@ from tandem.batches.interactions import (
     StoredRows,
     UsersWithSharedNegatives,
 )
-from tandem.batches.shards import parquet_files, read_columns
+from tandem.batches.shards import read_columns
 from tandem.errors import UserError
 from tandem.models.ncf import SideSizes, SideTable
+from tandem.storage.locations import Location
+from tandem.storage.parquet import parquet_files, read_table
 from tandem.training.jobs import NCFJob
 
 COLUMNS = ("user", "item", "label", "validation")
@@ -111,8 +111,8 @@ def side_tables(job: NCFJob) -> tuple[SideTable, SideTable]:
     return SideTable(categorical=categorical, numeric=numeric), SideTable(bags=bags)
 
 
-def _read_table(path: Path, key: str, num_ids: int) -> pa.Table:
-    table = pa.concat_tables(pq.read_table(file) for file in parquet_files(path))
+def _read_table(path: Location, key: str, num_ids: int) -> pa.Table:
+    table = pa.concat_tables(read_table(file) for file in parquet_files(path))
     ids = table.column(key).to_numpy()
     if len(ids) and (ids.min() < 1 or ids.max() >= num_ids):
         raise UserError(f"{path} has ids outside 1..{num_ids - 1}: run the data_processing pipeline again")

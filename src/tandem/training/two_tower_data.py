@@ -7,7 +7,6 @@ followers: in a batch, whose towers see each user and item once, those of its fi
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy.typing as npt
 from tandem.batches.columns import LABEL, ColumnRows, read_column_rows
 from tandem.distributed.collectives import Communicator
 from tandem.parameters import TowerParameters, TwoTowerModelParameters
+from tandem.storage.locations import Location
 
 Keys = npt.NDArray[np.int64]
 Places = npt.NDArray[np.int64]
@@ -85,7 +85,9 @@ class ItemFrequencies:
         return self.shares[np.searchsorted(self.keys, keys)]
 
 
-def read_rows(path: Path, model: TwoTowerModelParameters, sizes: Mapping[str, int], rank: int, size: int) -> ColumnRows:
+def read_rows(
+    path: Location, model: TwoTowerModelParameters, sizes: Mapping[str, int], rank: int, size: int
+) -> ColumnRows:
     """This rank's rows: the columns of both towers, and ``label``; UserError where a column is missing."""
     ids, numbers = columns_of(model)
     return within(read_column_rows(path, (*ids, LABEL), numbers, rank, size), sizes)

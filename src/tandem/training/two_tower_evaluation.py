@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from scipy import sparse
 
 from tandem.evaluation import Metrics
@@ -25,6 +24,8 @@ from tandem.retrieval.histories import known_users, seen_items
 from tandem.retrieval.index import Positions, VectorIndex, Vectors, build_index
 from tandem.retrieval.unseen import nearest_unseen
 from tandem.retrieval.vectors import read_vectors, vectors_of
+from tandem.storage.locations import Location
+from tandem.storage.parquet import read_table
 
 LENGTHS = (10, 100)
 RANDOM_DIM = 16
@@ -38,10 +39,10 @@ class RetrievalFiles:
 
     user_embeddings: Path
     item_embeddings: Path
-    user_features: Path
-    item_features: Path
-    train: Path
-    test: Path
+    user_features: Location
+    item_features: Location
+    train: Location
+    test: Location
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def evaluate_retrieval(
 
 def make_scene(files: RetrievalFiles, item_ids: pa.Array, most_users: int, seed: int) -> Scene:
     """Choose the users, and find what they took and what they had seen."""
-    test = pq.read_table(files.test, columns=["user_id", "tweet_id", "label"])
+    test = read_table(files.test, columns=["user_id", "tweet_id", "label"])
     test = test.filter(pc.equal(test.column("label"), 1))
     everyone = pc.unique(test.column("user_id")).sort()
     chosen = np.random.default_rng([seed, 2021]).permutation(len(everyone))[:most_users]
@@ -118,9 +119,9 @@ def _pairs(rows: pa.Table, users: pa.Array, items: pa.Array) -> tuple[Positions,
     return found[0], found[1], found[2]
 
 
-def _popularity(item_features: Path, scene: Scene) -> tuple[Vectors, Vectors]:
+def _popularity(item_features: Location, scene: Scene) -> tuple[Vectors, Vectors]:
     """Vectors of one number, of which the product is the item's training positives."""
-    table = pq.read_table(item_features, columns=["tweet_id", "popularity"])
+    table = read_table(item_features, columns=["tweet_id", "popularity"])
     counts = np.zeros((len(scene.item_ids), 1), np.float32)
     places = pc.index_in(table.column("tweet_id"), value_set=scene.item_ids)
     kept = pc.is_valid(places)

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tandem.models.two_tower_config import TwoTowerConfig
 from tandem.parameters import TwoTowerParameters
+from tandem.storage.locations import Location
 
 
 class TwoTowerJob(BaseModel):
@@ -19,10 +20,10 @@ class TwoTowerJob(BaseModel):
 
     parameters: TwoTowerParameters
     seed: int
-    train: Path
-    test: Path
-    user_features: Path
-    item_features: Path
+    train: Location
+    test: Location
+    user_features: Location
+    item_features: Location
     sizes: dict[str, int]
     feature_spec_fingerprint: str
     staging: Path

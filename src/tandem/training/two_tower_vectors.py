@@ -13,9 +13,11 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 
 from tandem.batches.columns import ColumnRows
-from tandem.batches.shards import count_rows, parquet_files, rank_range
+from tandem.batches.shards import count_rows, rank_range
 from tandem.models.two_tower import input_columns
 from tandem.parameters import TowerParameters
+from tandem.storage.locations import Location
+from tandem.storage.parquet import open_parquet, parquet_files
 from tandem.training.two_tower_data import Side, distinct, keys_of, within
 
 Floats = npt.NDArray[np.float32]
@@ -87,7 +89,9 @@ def _matrix(rows: ColumnRows, names: Sequence[str], type_: Any) -> npt.NDArray[A
     return np.column_stack(columns) if columns else np.empty((len(rows), 0), type_)
 
 
-def write_embeddings(tower: Tower, table: Path, folder: Path, sizes: Mapping[str, int], rank: int, size: int) -> None:
+def write_embeddings(
+    tower: Tower, table: Location, folder: Path, sizes: Mapping[str, int], rank: int, size: int
+) -> None:
     """Vectors of this rank's rows of a feature table, as a part of a Parquet folder: ``id``, ``vector``.
 
     table: one row per id; sizes: of the tower's id columns. Memory is that of a block.
@@ -102,7 +106,7 @@ def write_embeddings(tower: Tower, table: Path, folder: Path, sizes: Mapping[str
 
 
 def write_predictions(
-    towers: Towers, test: Path, folder: Path, ids: Sequence[str], numbers: Sequence[str], rank: int, size: int
+    towers: Towers, test: Location, folder: Path, ids: Sequence[str], numbers: Sequence[str], rank: int, size: int
 ) -> None:
     """``prediction``, a probability, for this rank's test rows, as a part of a Parquet folder.
 
@@ -121,11 +125,11 @@ def _writer(folder: Path, schema: pa.Schema, rank: int) -> pq.ParquetWriter:
     return pq.ParquetWriter(folder / f"part-{rank:05d}.parquet", schema)
 
 
-def _blocks(path: Path, columns: Sequence[str], rank: int, size: int) -> Iterator[pa.RecordBatch]:
+def _blocks(path: Location, columns: Sequence[str], rank: int, size: int) -> Iterator[pa.RecordBatch]:
     """This rank's rows of a data set, a block at a time."""
     wanted, position = rank_range(count_rows(path), rank, size), 0
     for file in parquet_files(path):
-        reader = pq.ParquetFile(file)
+        reader = open_parquet(file)
         rows = reader.metadata.num_rows
         if position < wanted.stop and position + rows > wanted.start:
             for block in reader.iter_batches(BLOCK_ROWS, columns=list(dict.fromkeys(columns))):

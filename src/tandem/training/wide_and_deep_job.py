@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tandem.errors import UserError, did_you_mean
 from tandem.parameters import WideAndDeepParameters
+from tandem.storage.locations import Location
 
 
 class WideAndDeepJob(BaseModel):
@@ -19,7 +20,7 @@ class WideAndDeepJob(BaseModel):
 
     parameters: WideAndDeepParameters
     seed: int
-    train: Path
+    train: Location
     sizes: dict[str, int]
     feature_spec_fingerprint: str
     staging: Path

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tandem.parameters import NCFParameters
+from tandem.storage.locations import Location
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -66,11 +67,11 @@ def rank_ncf_items(
 
 
 def report_ncf(
-    predictions: Path,
-    lists: Path,
-    candidates: Path,
-    interactions: Path,
-    train: Path,
+    predictions: Location,
+    lists: Location,
+    candidates: Location,
+    interactions: Location,
+    train: Location,
     spec: dict[str, Any],
     baselines: dict[str, Any],
     history: list[dict[str, Any]],
@@ -108,7 +109,7 @@ def report_ncf(
 
 
 def _metrics(
-    rows: dict[str, Any], lists: Path, candidates: Path, interactions: Path, num_items: int
+    rows: dict[str, Any], lists: Location, candidates: Location, interactions: Location, num_items: int
 ) -> tuple[dict[str, float | None], int]:
     """All metrics of the model, and the number of test positives."""
     from tandem.batches.shards import read_columns

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tandem.parameters import TwoTowerParameters
+from tandem.storage.locations import Location
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -21,9 +22,9 @@ def find_recsys2021_candidates(
     model: Path,
     index: Path,
     user_embeddings: Path,
-    user_features: Path,
-    item_features: Path,
-    train: Path,
+    user_features: Location,
+    item_features: Location,
+    train: Location,
     work: Path,
     parameters: TwoTowerParameters,
     seed: int,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tandem.parameters import TwoTowerParameters
+from tandem.storage.locations import Location
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -23,10 +24,10 @@ def evaluate_two_tower_retrieval(
     index: Path,
     user_embeddings: Path,
     item_embeddings: Path,
-    user_features: Path,
-    item_features: Path,
-    train: Path,
-    test: Path,
+    user_features: Location,
+    item_features: Location,
+    train: Location,
+    test: Location,
     parameters: TwoTowerParameters,
     seed: int,
 ) -> dict[str, Any]:
@@ -41,7 +42,7 @@ def evaluate_two_tower_retrieval(
 def report_two_tower(
     predictions: Path,
     retrieval: dict[str, Any],
-    train: Path,
+    train: Location,
     history: list[dict[str, Any]],
     spec: dict[str, Any],
     quality: dict[str, Any],

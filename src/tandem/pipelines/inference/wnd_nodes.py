@@ -7,6 +7,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tandem.storage.locations import Location
+
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
     from pyspark.sql import DataFrame
@@ -25,8 +27,8 @@ def predict_wnd_test(model: Path, test: DataFrame) -> DataFrame:
 
 
 def report_wnd(
-    predictions: Path,
-    train: Path,
+    predictions: Location,
+    train: Location,
     spec: dict[str, Any],
     quality: dict[str, Any],
     baselines: dict[str, Any],

@@ -13,6 +13,7 @@ from tandem.distributed.program import RankProgram
 from tandem.errors import UserError
 from tandem.features.spec import BagFeature, FeatureSpec, MinMaxFeature, VocabularyFeature
 from tandem.parameters import DistributedParameters, NCFParameters
+from tandem.storage.locations import Location
 from tandem.training.jobs import NCFJob
 from tandem.training.progress import TrainingProgress
 
@@ -20,9 +21,9 @@ RANKS = RankProgram("tandem.training.ncf_rank", "torch")
 
 
 def train_ncf(
-    train: Path,
-    user_table: Path,
-    item_table: Path,
+    train: Location,
+    user_table: Location,
+    item_table: Location,
     spec: dict[str, Any],
     checkpoints: Path,
     work: Path,
@@ -57,9 +58,9 @@ def ncf_job(
     spec: FeatureSpec,
     parameters: NCFParameters,
     seed: int,
-    train: Path,
-    user_table: Path,
-    item_table: Path,
+    train: Location,
+    user_table: Location,
+    item_table: Location,
     staging: Path,
     checkpoints: Path,
 ) -> NCFJob:
@@ -83,7 +84,7 @@ def ncf_job(
 
 
 def evaluate_ncf_baselines(
-    interactions: Path, candidates: Path, parameters: NCFParameters, seed: int
+    interactions: Location, candidates: Location, parameters: NCFParameters, seed: int
 ) -> dict[str, Any]:
     """Metrics, settings and seconds of each baseline, fitted on the training rows and ranked on the test rows."""
     from tandem.batches.shards import read_columns

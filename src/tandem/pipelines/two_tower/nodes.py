@@ -12,15 +12,16 @@ from typing import Any
 from tandem.distributed.program import RankProgram
 from tandem.errors import UserError
 from tandem.parameters import DistributedParameters, TwoTowerParameters
+from tandem.storage.locations import Location
 
 RANKS = RankProgram("tandem.training.two_tower_rank", "tensorflow")
 
 
 def train_two_tower(
-    train: Path,
-    test: Path,
-    user_features: Path,
-    item_features: Path,
+    train: Location,
+    test: Location,
+    user_features: Location,
+    item_features: Location,
     spec: dict[str, Any],
     checkpoints: Path,
     work: Path,

@@ -11,12 +11,13 @@ from typing import Any
 from tandem.distributed.program import RankProgram
 from tandem.errors import UserError
 from tandem.parameters import DistributedParameters, WideAndDeepParameters
+from tandem.storage.locations import Location
 
 RANKS = RankProgram("tandem.training.wide_and_deep_rank", "tensorflow")
 
 
 def train_wnd(
-    train: Path,
+    train: Location,
     spec: dict[str, Any],
     checkpoints: Path,
     work: Path,
@@ -60,7 +61,7 @@ def train_wnd(
 
 
 def evaluate_wnd_baselines(
-    train: Path, test: Path, spec: dict[str, Any], parameters: WideAndDeepParameters, seed: int
+    train: Location, test: Location, spec: dict[str, Any], parameters: WideAndDeepParameters, seed: int
 ) -> dict[str, Any]:
     """Metrics, settings and seconds of each baseline, fitted on the training rows' columns of the model."""
     from dataclasses import asdict

@@ -1,0 +1,83 @@
+"""Parquet wherever it is, for those who read it without Spark. On disk each of these is Arrow's own function."""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from tandem.errors import UserError
+from tandem.storage.filesystems import arrow_path, explaining, filesystem
+from tandem.storage.locations import RemotePath
+from tandem.storage.tables import SUFFIX, table_files
+
+KEPT_FOOTERS = 256
+
+
+def parquet_files(place: Path | RemotePath) -> list[Path] | list[RemotePath]:
+    """The Parquet files of a data set (a file or a folder), in a fixed order.
+
+    Raises:
+        UserError: there is none.
+    """
+    if isinstance(place, Path):
+        files = sorted(place.glob(f"*{SUFFIX}")) if place.is_dir() else [place]
+        if not files or not files[0].is_file():
+            raise UserError(f"{place} holds no Parquet file: run the data_processing pipeline first")
+        return files
+    remote = table_files(place)
+    if not remote:
+        raise UserError(f"{place} holds no Parquet file: run the data_processing pipeline first")
+    return remote
+
+
+def read_footer(file: Path | RemotePath) -> pq.FileMetaData:
+    """The metadata of a Parquet file."""
+    return pq.read_metadata(file) if isinstance(file, Path) else _remote_footer(file)
+
+
+@lru_cache(maxsize=KEPT_FOOTERS)
+def _remote_footer(file: RemotePath) -> pq.FileMetaData:
+    """Kept, as it costs a request or two, and a file of a table never changes: each version has new ones."""
+    with explaining(file):
+        return pq.read_metadata(arrow_path(file), filesystem=filesystem(file))
+
+
+def open_parquet(file: Path | RemotePath, **options: Any) -> pq.ParquetFile:
+    """A Parquet file to read row groups of; options: those of ``pyarrow.parquet.ParquetFile``."""
+    if isinstance(file, Path):
+        return pq.ParquetFile(file, **options)
+    metadata = options.pop("metadata", None) or _remote_footer(file)
+    with explaining(file):
+        return pq.ParquetFile(arrow_path(file), filesystem=filesystem(file), metadata=metadata, **options)
+
+
+def read_table(place: Path | RemotePath, columns: Sequence[str] | None = None) -> pa.Table:
+    """A whole data set, or some columns of it."""
+    chosen = None if columns is None else list(columns)
+    if isinstance(place, Path):
+        return pq.read_table(place, columns=chosen)
+    files = parquet_files(place)
+    with explaining(place):
+        paths = [arrow_path(file) for file in files if isinstance(file, RemotePath)]
+        return pq.read_table(paths, columns=chosen, filesystem=filesystem(place))
+
+
+def write_table(table: pa.Table, file: RemotePath, **options: Any) -> None:
+    """Write a table as one Parquet file; options: those of ``pyarrow.parquet.write_table``."""
+    with explaining(file):
+        pq.write_table(table, arrow_path(file), filesystem=filesystem(file), **options)
+
+
+def scan(place: Path | RemotePath, columns: Sequence[str], **options: Any) -> Iterator[pa.RecordBatch]:
+    """Some columns of a data set, a batch at a time; options: those of ``Dataset.to_batches``."""
+    if isinstance(place, Path):
+        yield from ds.dataset(place, format="parquet").to_batches(columns=list(columns), **options)
+        return
+    paths = [arrow_path(file) for file in parquet_files(place) if isinstance(file, RemotePath)]
+    with explaining(place):
+        found = ds.dataset(paths, format="parquet", filesystem=filesystem(place))
+        yield from found.to_batches(columns=list(columns), **options)

@@ -1,0 +1,103 @@
+"""Tables on remote storage, which knows no renaming of a folder: new files beside the old, and a manifest that counts.
+
+``train.parquet/`` holds ``_manifest-000007.json`` and the sub-folder ``3fa94c1e02b7/`` with the files that it names.
+A new version is written into a sub-folder of its own. Then its manifest, with the next number, is written in one
+request: from then on it is the table. Only after that the old files are removed. Readers take the manifest with the
+highest number that is whole. So they see the old version or the new one, and a write that fails at any time, even of
+the manifest, leaves the old one.
+"""
+
+import json
+import re
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+
+from tandem.errors import UserError
+from tandem.storage.filesystems import arrow_path, explaining, filesystem, listing, open_binary, write_bytes
+from tandem.storage.locations import RemotePath
+
+_MANIFEST = re.compile(r"_manifest-(\d{6,})\.json")
+_VERSION = re.compile(r"[0-9a-f]{12}")
+_WRITING = "_writing"
+SUFFIX = ".parquet"
+
+
+def table_files(folder: RemotePath) -> list[RemotePath] | None:
+    """The Parquet files of a table, in a fixed order; None where there is no table.
+
+    A folder with Parquet files and no manifest, made elsewhere, is a table as well.
+
+    Raises:
+        UserError: the storage refuses it.
+    """
+    found = listing(folder)
+    named = _newest(found)
+    if named is not None:
+        return [folder / name for name in named[1]]
+    plain = [file for file, size in found.items() if size is not None and file.name.endswith(SUFFIX)]
+    return plain or None
+
+
+@contextmanager
+def staged_table(folder: RemotePath) -> Iterator[RemotePath]:
+    """Yield a sub-folder for the files of a table, which then, without an error, takes the place of the old one.
+
+    Raises:
+        UserError: the storage refuses it; said before the files are made. The table is as it was.
+    """
+    found = listing(folder)
+    newest = _newest(found)
+    staging = folder / uuid.uuid4().hex[:12]
+    # What may not be written is said now, and not after hours by whoever writes the files.
+    write_bytes(staging / _WRITING, b"")
+    try:
+        yield staging
+        files = _written(staging)
+        names = [str(file).removeprefix(f"{folder}/") for file in files]
+        manifest = folder / f"_manifest-{(newest[0] if newest else 0) + 1:06d}.json"
+        write_bytes(manifest, json.dumps({"files": names}, indent=1).encode())
+    except BaseException:
+        with suppress(UserError):
+            _remove_folder(staging)
+        raise
+    with suppress(UserError):  # what is left is no part of the table, and the next write removes it
+        with explaining(staging):
+            filesystem(staging).delete_file(arrow_path(staging / _WRITING))
+        _remove_old(found)
+
+
+def _newest(found: Iterable[RemotePath]) -> tuple[int, list[str]] | None:
+    """The number of the newest whole manifest, and the files that it names."""
+    numbered = {int(match[1]): file for file in found if (match := _MANIFEST.fullmatch(file.name))}
+    for number in sorted(numbered, reverse=True):
+        with explaining(numbered[number]), open_binary(numbered[number]) as source:
+            content = source.read()
+        with suppress(ValueError, KeyError, TypeError):  # one that broke off: its version never came to be
+            return number, [str(name) for name in json.loads(content)["files"]]
+    return None
+
+
+def _written(staging: RemotePath) -> list[RemotePath]:
+    start = len(str(staging)) + 1
+    files = listing(staging, recursive=True)
+    hidden = re.compile(r"(^|/)[._]")
+    return [
+        file
+        for file, size in files.items()
+        if size is not None and file.name.endswith(SUFFIX) and not hidden.search(str(file)[start:])
+    ]
+
+
+def _remove_old(found: Iterable[RemotePath]) -> None:
+    for old in found:
+        if _MANIFEST.fullmatch(old.name):
+            with explaining(old):
+                filesystem(old).delete_file(arrow_path(old))
+        elif _VERSION.fullmatch(old.name):
+            _remove_folder(old)
+
+
+def _remove_folder(folder: RemotePath) -> None:
+    with explaining(folder):
+        filesystem(folder).delete_dir(arrow_path(folder))
