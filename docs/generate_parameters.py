@@ -77,10 +77,20 @@ SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
 
 TOP_LEVEL = {
     "seed": ("int", "of every draw: generated data, splits, negatives, weights, order of the rows, dropout"),
+    "tables_path": (
+        "path or address",
+        "where Spark's tables are: a folder, `s3://BUCKET/FOLDER` or `hdfs://HOST:PORT/FOLDER`",
+    ),
     "movielens": ("`synthetic`, `ml-100k` or `ml-1m`", "which data: generated, or the published formats"),
-    "movielens_path": ("path", "folder with the files or the zip, or the zip; relative paths start at the project"),
+    "movielens_path": (
+        "path",
+        "folder (or its address) with the files, or the zip; relative paths start at the project",
+    ),
     "recsys2021": ("`planted`, `noise`, `unique` or `files`", "which rows: generated in one of three kinds, or files"),
-    "recsys2021_path": ("path", "folder with `train/` and `test/`; generated rows are kept in a folder of it"),
+    "recsys2021_path": (
+        "path",
+        "folder (or its address) with `train/` and `test/`; generated rows are kept in a folder of it",
+    ),
     "recsys2021_rows": ("int ≥ 100", "generated rows, train and test together"),
     "recsys2021_future": ("`error`, `keep` or `drop`", "rows of files that have a time which has not come yet"),
 }

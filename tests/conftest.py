@@ -10,6 +10,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from projects import Project
+from s3 import S3Server, forget, s3_server, use
 from tandem.datasets.spark_archive import java_options
 
 os.environ.setdefault("DO_NOT_TRACK", "1")
@@ -80,3 +81,18 @@ def finished_recsys2021(spark: SparkSession, tmp_path_factory: pytest.TempPathFa
     done = made.run("--params", "distributed.num_ranks=2", tags="recsys2021")
     assert done.code == 0, done.err
     return made
+
+
+@pytest.fixture(scope="session")
+def running_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A server that speaks S3, for all tests that need one."""
+    with s3_server(tmp_path_factory.mktemp("s3") / "buckets") as server:
+        yield server
+
+
+@pytest.fixture
+def s3(running_s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
+    """The same, with this process's environment pointing at it."""
+    use(running_s3, monkeypatch)
+    yield running_s3
+    forget()

@@ -35,6 +35,7 @@ from tandem.distributed.survey import Surveyed, check_memory, survey
 from tandem.distributed.topology import Topology, detect
 from tandem.errors import UserError
 from tandem.parameters import DistributedParameters
+from tandem.storage.filesystems import storage_variables
 
 __all__ = ["LaunchResult", "RankError", "launch"]
 
@@ -206,7 +207,8 @@ class _Run:
             stall_seconds=stall_seconds,
             mpi=mpi,
         )
-        reach = mpirun.Reach(self.agent, self.parameters.network, stall_seconds, self.job_id, tuple(own))
+        exported = (*own, *storage_variables())
+        reach = mpirun.Reach(self.agent, self.parameters.network, stall_seconds, self.job_id, exported)
         where = reach if self.bindings.named else None
         argv = mpirun.command(self.bindings, self.module, self.job.spec_file, rankfile, where, mpi)
         own_cpus = self.bindings.ranks[0].cpus if mpirun.without_mpi(self.bindings) and self.bindings.bound else ()

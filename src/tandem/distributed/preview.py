@@ -16,6 +16,7 @@ from tandem.distributed.launcher import make_plan
 from tandem.distributed.program import RankProgram
 from tandem.distributed.topology import Topology, detect
 from tandem.parameters import DistributedParameters
+from tandem.storage.filesystems import storage_variables
 
 JOB_NUMBER = "JOB"
 RANKFILE = Path("RANKFILE")
@@ -67,6 +68,7 @@ def preview(
         stall_seconds=parameters.stall_timeout_seconds,
         mpi=parameters.mpi,
     )
-    reach = mpirun.Reach(agent, parameters.network, parameters.stall_timeout_seconds, JOB_NUMBER, tuple(own))
+    exported = (*own, *storage_variables())
+    reach = mpirun.Reach(agent, parameters.network, parameters.stall_timeout_seconds, JOB_NUMBER, exported)
     argv = mpirun.command(plan, program.module, job.spec_file, RANKFILE, reach if plan.named else None, parameters.mpi)
     return Preview(plan, argv, own, "" if mpirun.without_mpi(plan) else mpirun.rankfile(plan, parameters.mpi))

@@ -20,22 +20,28 @@ REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 # What takes longer than these is told, not waited for.
 CONNECT_SECONDS = 5.0
 ATTEMPTS = 3
+HADOOP = frozenset({"HADOOP_HOME", "HADOOP_CONF_DIR", "ARROW_LIBHDFS_DIR", "CLASSPATH", "LIBHDFS_OPTS", "KRB5CCNAME"})
 
 _NOTHING = "NotFound"
 
 
-def filesystem(place: RemotePath) -> Any:
-    """Arrow's file system for the storage that the place is in; opened once a process.
+def storage_variables() -> list[str]:
+    """Names of the variables of this environment by which Arrow finds and enters a storage: other hosts need them."""
+    return sorted(name for name in os.environ if name.startswith("AWS_") or name in HADOOP)
+
+
+def filesystem(place: RemotePath, attempts: int = ATTEMPTS) -> Any:
+    """Arrow's file system for the storage that the place is in; opened once a process. attempts: at a request of S3.
 
     Raises:
         UserError: it cannot be opened.
     """
     with explaining(place):
-        return _opened(place.scheme, place.host)
+        return _opened(place.scheme, place.host, attempts)
 
 
 @lru_cache
-def _opened(scheme: str, host: str) -> Any:
+def _opened(scheme: str, host: str, attempts: int) -> Any:
     from pyarrow import fs  # here: what knows of no address needs no Arrow
 
     if RemotePath(scheme, host, "").is_s3:
@@ -45,7 +51,7 @@ def _opened(scheme: str, host: str) -> Any:
             region=region,
             endpoint_override=endpoint,
             connect_timeout=CONNECT_SECONDS,
-            retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
+            retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=attempts),
         )
     name, _, port = host.partition(":")
     return fs.HadoopFileSystem(f"{scheme}://{name}" if scheme != "hdfs" else name, int(port or 0))

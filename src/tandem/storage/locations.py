@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import unquote
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import PlainSerializer, PlainValidator
 
 from tandem.errors import UserError
 
@@ -88,7 +88,7 @@ def on_this_machine(place: Path | RemotePath, parameter: str) -> Path:
 
 # As a field of a model it is a text in JSON.
 Location = Annotated[
-    Path | RemotePath, BeforeValidator(location), PlainSerializer(str, return_type=str, when_used="json")
+    Path | RemotePath, PlainValidator(location), PlainSerializer(str, return_type=str, when_used="json")
 ]
 
 

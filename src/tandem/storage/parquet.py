@@ -60,10 +60,8 @@ def read_table(place: Path | RemotePath, columns: Sequence[str] | None = None) -
     chosen = None if columns is None else list(columns)
     if isinstance(place, Path):
         return pq.read_table(place, columns=chosen)
-    files = parquet_files(place)
     with explaining(place):
-        paths = [arrow_path(file) for file in files if isinstance(file, RemotePath)]
-        return pq.read_table(paths, columns=chosen, filesystem=filesystem(place))
+        return pa.concat_tables([open_parquet(file).read(columns=chosen) for file in parquet_files(place)])
 
 
 def write_table(table: pa.Table, file: RemotePath, **options: Any) -> None:
@@ -73,11 +71,10 @@ def write_table(table: pa.Table, file: RemotePath, **options: Any) -> None:
 
 
 def scan(place: Path | RemotePath, columns: Sequence[str], **options: Any) -> Iterator[pa.RecordBatch]:
-    """Some columns of a data set, a batch at a time; options: those of ``Dataset.to_batches``."""
+    """Some columns of a data set, a batch at a time; options: such as ``batch_size``."""
     if isinstance(place, Path):
         yield from ds.dataset(place, format="parquet").to_batches(columns=list(columns), **options)
         return
-    paths = [arrow_path(file) for file in parquet_files(place) if isinstance(file, RemotePath)]
     with explaining(place):
-        found = ds.dataset(paths, format="parquet", filesystem=filesystem(place))
-        yield from found.to_batches(columns=list(columns), **options)
+        for file in parquet_files(place):
+            yield from open_parquet(file).iter_batches(columns=list(columns), **options)

@@ -19,7 +19,7 @@ from tandem.storage.locations import RemotePath
 
 _MANIFEST = re.compile(r"_manifest-(\d{6,})\.json")
 _VERSION = re.compile(r"[0-9a-f]{12}")
-_WRITING = "_writing"
+_BEGUN = "_begun"
 SUFFIX = ".parquet"
 
 
@@ -50,7 +50,7 @@ def staged_table(folder: RemotePath) -> Iterator[RemotePath]:
     newest = _newest(found)
     staging = folder / uuid.uuid4().hex[:12]
     # What may not be written is said now, and not after hours by whoever writes the files.
-    write_bytes(staging / _WRITING, b"")
+    write_bytes(staging / _BEGUN, b"")
     try:
         yield staging
         files = _written(staging)
@@ -58,13 +58,9 @@ def staged_table(folder: RemotePath) -> Iterator[RemotePath]:
         manifest = folder / f"_manifest-{(newest[0] if newest else 0) + 1:06d}.json"
         write_bytes(manifest, json.dumps({"files": names}, indent=1).encode())
     except BaseException:
-        with suppress(UserError):
-            _remove_folder(staging)
+        _remove(staging)
         raise
-    with suppress(UserError):  # what is left is no part of the table, and the next write removes it
-        with explaining(staging):
-            filesystem(staging).delete_file(arrow_path(staging / _WRITING))
-        _remove_old(found)
+    _remove_old(found)
 
 
 def _newest(found: Iterable[RemotePath]) -> tuple[int, list[str]] | None:
@@ -91,13 +87,18 @@ def _written(staging: RemotePath) -> list[RemotePath]:
 
 def _remove_old(found: Iterable[RemotePath]) -> None:
     for old in found:
+        if _MANIFEST.fullmatch(old.name) or _VERSION.fullmatch(old.name):
+            _remove(old)
+
+
+def _remove(old: RemotePath) -> None:
+    """Remove what is no part of the table any more; what cannot be removed stays, and the next write tries again.
+
+    Arrow also marks the folder around it, which some servers refuse after the removal: once is enough.
+    """
+    with suppress(UserError), explaining(old):
+        storage = filesystem(old, attempts=1)
         if _MANIFEST.fullmatch(old.name):
-            with explaining(old):
-                filesystem(old).delete_file(arrow_path(old))
-        elif _VERSION.fullmatch(old.name):
-            _remove_folder(old)
-
-
-def _remove_folder(folder: RemotePath) -> None:
-    with explaining(folder):
-        filesystem(folder).delete_dir(arrow_path(folder))
+            storage.delete_file(arrow_path(old))
+        else:
+            storage.delete_dir(arrow_path(old))

@@ -1,0 +1,108 @@
+"""A local server that speaks S3, rclone's, over a folder; and Spark's way into that folder.
+
+Spark's connector for S3 is in no package that the project installs. So Spark reaches ``s3a://BUCKET/...`` by Hadoop's
+ViewFileSystemOverloadScheme, which is in its own jars and leads to the folder that the server serves: the addresses,
+the committer and the files are the real ones, the requests are those of Arrow alone.
+"""
+
+import re
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from pyarrow import fs
+from pyspark.sql import SparkSession
+
+from tandem.storage import filesystems, parquet
+from tandem.storage.locations import RemotePath
+
+KEY, SECRET = "tandem-test-key", "tandem-test-secret"
+OVERLOAD = "org.apache.hadoop.fs.viewfs.ViewFileSystemOverloadScheme"
+_AWS = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3", "AWS_DEFAULT_REGION")
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """A running server; folder: has a folder for each bucket."""
+
+    url: str
+    folder: Path
+
+    def bucket(self) -> RemotePath:
+        """A new bucket."""
+        name = f"bucket-{uuid.uuid4().hex[:8]}"
+        storage = fs.S3FileSystem(
+            access_key=KEY, secret_key=SECRET, endpoint_override=self.url, allow_bucket_creation=True
+        )
+        storage.create_dir(name)
+        return RemotePath("s3", name, "")
+
+    def disk(self, place: RemotePath) -> Path:
+        """Where a file or folder of a bucket is on disk."""
+        return self.folder / place.host / place.key
+
+    def settings_for_spark(self, place: RemotePath, scheme: str = "s3a") -> dict[str, str]:
+        """Hadoop's settings by which Spark finds the bucket on disk."""
+        return {
+            f"fs.{scheme}.impl": OVERLOAD,
+            f"fs.viewfs.overload.scheme.target.{scheme}.impl": "org.apache.hadoop.fs.LocalFileSystem",
+            f"fs.viewfs.mounttable.{place.host}.linkFallback": f"file://{self.folder / place.host}",
+            # A mount table without a link is none.
+            f"fs.viewfs.mounttable.{place.host}.link./.unused": f"file://{self.folder / place.host}",
+        }
+
+
+@contextmanager
+def s3_server(folder: Path) -> Iterator[S3Server]:
+    """The server on a free port of the loopback, until the block ends."""
+    folder.mkdir()
+    rclone = Path(sys.executable).parent / "rclone"
+    command = [str(rclone), "serve", "s3", "--config", "", "--addr", "127.0.0.1:0", "--auth-key", f"{KEY},{SECRET}"]
+    # What Spark writes on disk is to be seen at once.
+    command += ["--vfs-cache-mode", "off", "--dir-cache-time", "1ms", "--log-level", "NOTICE", str(folder)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            lines = iter(process.stderr.readline, "")
+            found = next(match for line in lines if (match := re.search(r"http://127\.0\.0\.1:\d+", line)))
+            yield S3Server(found[0], folder)
+        finally:
+            process.terminate()
+
+
+def use(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Point this process, and those that it starts, at the server."""
+    settings = {
+        "AWS_ACCESS_KEY_ID": KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_ENDPOINT_URL": server.url,
+        "AWS_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        # rclone knows no checksums behind the content.
+        "AWS_REQUEST_CHECKSUM_CALCULATION": "when_required",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    for name in _AWS:
+        monkeypatch.delenv(name, raising=False)
+    forget()
+
+
+def forget() -> None:
+    """Open file systems and read footers anew: the environment has changed."""
+    filesystems._opened.cache_clear()
+    parquet._remote_footer.cache_clear()
+
+
+def lead_spark(spark: SparkSession, server: S3Server, bucket: RemotePath, scheme: str = "s3a") -> None:
+    """Let a running session find a bucket."""
+    configuration = spark._jsc.hadoopConfiguration()
+    for name, value in server.settings_for_spark(bucket, scheme).items():
+        configuration.set(name, value)
