@@ -8,6 +8,7 @@ the committer and the files are the real ones, the requests are those of Arrow a
 import re
 import subprocess
 import sys
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +17,10 @@ from pathlib import Path
 
 import pytest
 from pyarrow import fs
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrameWriter, SparkSession
 
-from tandem.storage import filesystems, parquet
+from tandem.datasets import remote_tables
+from tandem.storage import filesystems, parquet, tables
 from tandem.storage.locations import RemotePath
 
 KEY, SECRET = "tandem-test-key", "tandem-test-secret"
@@ -31,6 +33,7 @@ class S3Server:
     """A running server; folder: has a folder for each bucket."""
 
     url: str
+    control: str
     folder: Path
 
     def bucket(self) -> RemotePath:
@@ -43,8 +46,14 @@ class S3Server:
         return RemotePath("s3", name, "")
 
     def disk(self, place: RemotePath) -> Path:
-        """Where a file or folder of a bucket is on disk."""
+        """Where a file or folder of a bucket is on disk; after a change there: ``look_again``."""
         return self.folder / place.host / place.key
+
+    def look_again(self) -> None:
+        """Let the server forget what it knows of the folder: it was changed on disk."""
+        request = urllib.request.Request(f"{self.control}vfs/forget", data=b"", method="POST")  # noqa: S310
+        with urllib.request.urlopen(request) as answer:  # noqa: S310
+            assert answer.status == 200
 
     def settings_for_spark(self, place: RemotePath, scheme: str = "s3a") -> dict[str, str]:
         """Hadoop's settings by which Spark finds the bucket on disk."""
@@ -63,14 +72,18 @@ def s3_server(folder: Path) -> Iterator[S3Server]:
     folder.mkdir()
     rclone = Path(sys.executable).parent / "rclone"
     command = [str(rclone), "serve", "s3", "--config", "", "--addr", "127.0.0.1:0", "--auth-key", f"{KEY},{SECRET}"]
-    # What Spark writes on disk is to be seen at once.
-    command += ["--vfs-cache-mode", "off", "--dir-cache-time", "1ms", "--log-level", "NOTICE", str(folder)]
+    command += ["--rc", "--rc-addr", "127.0.0.1:0", "--rc-no-auth", "--vfs-cache-mode", "off", str(folder)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
-            lines = iter(process.stderr.readline, "")
-            found = next(match for line in lines if (match := re.search(r"http://127\.0\.0\.1:\d+", line)))
-            yield S3Server(found[0], folder)
+            said = ""
+            while not (url := re.search(r"s3 server on \[?(http://127\.0\.0\.1:\d+)", said)) or not (
+                control := re.search(r"remote control on (http://127\.0\.0\.1:\d+/)", said)
+            ):
+                line = process.stderr.readline()
+                assert line, said
+                said += line
+            yield S3Server(url[1], control[1], folder)
         finally:
             process.terminate()
 
@@ -92,6 +105,20 @@ def use(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
     for name in _AWS:
         monkeypatch.delenv(name, raising=False)
+    write = remote_tables.write_remote
+
+    def write_on_disk(writer: DataFrameWriter, folder: RemotePath) -> None:
+        write(writer, folder)
+        server.look_again()
+
+    remove = tables._remove
+
+    def remove_and_look_again(old: RemotePath) -> None:
+        remove(old)
+        server.look_again()  # rclone loses sight of a folder that Arrow marks as one
+
+    monkeypatch.setattr(remote_tables, "write_remote", write_on_disk)
+    monkeypatch.setattr(tables, "_remove", remove_and_look_again)
     forget()
 
 

@@ -16,6 +16,7 @@ from tandem.distributed.program import RankProgram
 from tandem.distributed.survey import Surveyed
 from tandem.distributed.topology import Cpu, Topology
 from tandem.parameters import DistributedParameters
+from tandem.storage.filesystems import storage_variables
 
 PROGRAM = RankProgram("tandem.training.ncf_rank", "torch")
 # 2 sockets of 2 cores, without SMT.
@@ -31,6 +32,8 @@ def like_this_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launcher, "horovod_missing", lambda *_: None)
     monkeypatch.delenv("PYTHONPATH", raising=False)
     monkeypatch.delenv("SPARK_HOME", raising=False)
+    for name in storage_variables():
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture

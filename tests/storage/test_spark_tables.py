@@ -62,6 +62,7 @@ def test_larger_than_memory_rows_are_streamed_as_from_disk(s3: S3Server) -> None
     table = pa.table({"a": pa.array(range(5000), pa.int32()), "b": pa.array([0.5] * 5000, pa.float32())})
     s3.disk(folder).mkdir()
     pq.write_table(table, s3.disk(folder) / "part-00000.parquet", row_group_size=700)
+    s3.look_again()
     sizes = StreamSizes(open_groups=2, block_rows=100, buffer_rows=1000)
 
     def epoch(place: object) -> list[int]:
@@ -79,6 +80,7 @@ def movielens(spark: SparkSession, s3: S3Server) -> RemotePath:
     folder = s3.bucket() / "ml-100k"
     lead_spark(spark, s3, folder)
     write_synthetic_movielens(s3.disk(folder), users=20, items=30, ratings=200, seed=1)
+    s3.look_again()
     return folder
 
 
@@ -86,6 +88,7 @@ def test_raw_movielens_is_read_from_an_address(movielens: RemotePath, s3: S3Serv
     raw = MovieLensDataset(str(movielens), kind="ml-100k").load()
     assert (raw.ratings.count(), raw.users.count(), raw.items.count()) == (200, 20, 30)
     (s3.disk(movielens) / "u.user").write_text("1|no age|M|writer|12345\n")
+    s3.look_again()
     with pytest.raises(DatasetUserError, match=rf"^{movielens}/u\.user, row 1: "):
         MovieLensDataset(str(movielens), kind="ml-100k").load()
 
@@ -97,6 +100,7 @@ def test_what_is_missing_of_raw_data_is_one_line(spark: SparkSession, s3: S3Serv
     with pytest.raises(DatasetUserError, match=r"^movielens_path: generated data are written on this machine"):
         MovieLensDataset(f"{bucket}raw").load()
     (s3.disk(bucket) / "ml-100k.zip").write_bytes(b"PK")
+    s3.look_again()
     with pytest.raises(DatasetUserError, match="a zip is read on this machine only"):
         MovieLensDataset(f"{bucket}ml-100k.zip", kind="ml-100k").load()
     with pytest.raises(DatasetUserError, match=r"^no RecSys Challenge 2021 data: s3://.* does not exist"):

@@ -57,6 +57,7 @@ def test_what_a_killed_write_left_is_not_read_and_goes_with_the_next(s3: S3Serve
     left = s3.disk(folder) / "0123456789ab"
     left.mkdir()
     (left / "part-00000.parquet").write_bytes(b"half")
+    s3.look_again()
     assert _numbers(folder) == [1]
     _write(folder, 2)
     assert _numbers(folder) == [2]
@@ -68,6 +69,7 @@ def test_a_manifest_that_broke_off_is_passed_over(s3: S3Server) -> None:
     _write(folder, 1)
     whole = json.loads((s3.disk(folder) / "_manifest-000001.json").read_text())
     (s3.disk(folder) / "_manifest-000002.json").write_text('{"files": ["aaaaaaaaaaaa/part-0')
+    s3.look_again()
     assert [str(file).removeprefix(f"{folder}/") for file in table_files(folder) or ()] == whole["files"]
     _write(folder, 2)
     assert _numbers(folder) == [2]

@@ -10,7 +10,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from tandem.errors import UserError
-from tandem.storage.filesystems import arrow_path, explaining, filesystem
+from tandem.storage.filesystems import arrow_path, explaining, filesystem, is_file
 from tandem.storage.locations import RemotePath
 from tandem.storage.tables import SUFFIX, table_files
 
@@ -28,7 +28,7 @@ def parquet_files(place: Path | RemotePath) -> list[Path] | list[RemotePath]:
         if not files or not files[0].is_file():
             raise UserError(f"{place} holds no Parquet file: run the data_processing pipeline first")
         return files
-    remote = table_files(place)
+    remote = table_files(place) or ([place] if is_file(place) else [])
     if not remote:
         raise UserError(f"{place} holds no Parquet file: run the data_processing pipeline first")
     return remote
