@@ -6,6 +6,7 @@ the committer and the files are the real ones, the requests are those of Arrow a
 """
 
 import re
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -111,14 +112,17 @@ def use(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
         write(writer, folder)
         server.look_again()
 
-    remove = tables._remove
-
-    def remove_and_look_again(old: RemotePath) -> None:
-        remove(old)
-        server.look_again()  # rclone loses sight of a folder that Arrow marks as one
+    def remove_on_disk(old: RemotePath) -> None:
+        """Arrow marks the folder around what it removes, and rclone then takes that folder for a file."""
+        path = server.disk(old)
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+        server.look_again()
 
     monkeypatch.setattr(remote_tables, "write_remote", write_on_disk)
-    monkeypatch.setattr(tables, "_remove", remove_and_look_again)
+    monkeypatch.setattr(tables, "_remove", remove_on_disk)
     forget()
 
 

@@ -34,7 +34,7 @@ def table_files(folder: RemotePath) -> list[RemotePath] | None:
     found = listing(folder)
     named = _newest(found)
     if named is not None:
-        return [folder / name for name in named[1]]
+        return [folder / name for name in named]
     plain = [file for file, size in found.items() if size is not None and file.name.endswith(SUFFIX)]
     return plain or None
 
@@ -47,30 +47,30 @@ def staged_table(folder: RemotePath) -> Iterator[RemotePath]:
         UserError: the storage refuses it; said before the files are made. The table is as it was.
     """
     found = listing(folder)
-    newest = _newest(found)
+    # One that broke off has its number too: the new one must not be removed as an old one.
+    number = max((int(match[1]) for file in found if (match := _MANIFEST.fullmatch(file.name))), default=0) + 1
     staging = folder / uuid.uuid4().hex[:12]
     # What may not be written is said now, and not after hours by whoever writes the files.
     write_bytes(staging / _BEGUN, b"")
     try:
         yield staging
-        files = _written(staging)
-        names = [str(file).removeprefix(f"{folder}/") for file in files]
-        manifest = folder / f"_manifest-{(newest[0] if newest else 0) + 1:06d}.json"
-        write_bytes(manifest, json.dumps({"files": names}, indent=1).encode())
+        names = [str(file).removeprefix(f"{folder}/") for file in _written(staging)]
     except BaseException:
         _remove(staging)
         raise
+    # Where this fails nobody can say whether it was written: the files stay, for the next write to remove.
+    write_bytes(folder / f"_manifest-{number:06d}.json", json.dumps({"files": names}, indent=1).encode())
     _remove_old(found)
 
 
-def _newest(found: Iterable[RemotePath]) -> tuple[int, list[str]] | None:
-    """The number of the newest whole manifest, and the files that it names."""
+def _newest(found: Iterable[RemotePath]) -> list[str] | None:
+    """The files that the newest whole manifest names."""
     numbered = {int(match[1]): file for file in found if (match := _MANIFEST.fullmatch(file.name))}
     for number in sorted(numbered, reverse=True):
         with explaining(numbered[number]), open_binary(numbered[number]) as source:
             content = source.read()
         with suppress(ValueError, KeyError, TypeError):  # one that broke off: its version never came to be
-            return number, [str(name) for name in json.loads(content)["files"]]
+            return [str(name) for name in json.loads(content)["files"]]
     return None
 
 
