@@ -1,7 +1,8 @@
-"""NCF: training beside a plain PyTorch loop, and the wall time of every stage.
+"""NCF: training beside a plain PyTorch loop, under Open MPI and Intel MPI, and the wall time of every stage.
 
 Runs conf/reference in a temporary folder on ml-100k where TANDEM_DATA_DIR has it, else on generated data of its size.
-The two loops take turns, and what counts is the ratio of their medians.
+The loops and the MPIs take turns, and what counts is the ratio of their medians. Without Intel MPI (`make bench` sets
+it up) its row is left out.
 """
 
 import json
@@ -13,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.runs import PROJECT, later_speed, stages, tandem_run
+from tandem.distributed import intel_mpi
 
+INTEL_MPI = "tandem, 2 ranks, Intel MPI"
 ROUNDS = 3
 EPOCHS = 6
 
@@ -26,9 +29,10 @@ def data_parameters() -> list[str]:
     return ["movielens=synthetic"]
 
 
-def our_speed(folder: Path, ranks: int) -> float:
+def our_speed(folder: Path, ranks: int, mpi: str = "openmpi") -> float:
     """Samples per second from the second epoch on, median over epochs."""
     parameters = [*data_parameters(), f"ncf.epochs={EPOCHS}", f"distributed.num_ranks={ranks}"]
+    parameters += [f"distributed.mpi={mpi}"]
     tandem_run(folder, "--tags", "ncf", "--nodes", "train_ncf", parameters=parameters)
     return later_speed(folder, "ncf")
 
@@ -54,8 +58,11 @@ def measure(folder: Path) -> dict[str, Any]:
     """All figures."""
     wall, log = tandem_run(folder, "--tags", "ncf", parameters=data_parameters())
     speeds: dict[str, list[float]] = {"tandem, 2 ranks": [], "tandem, 1 rank": [], "plain, 2 threads": []}
+    with_intel_mpi = intel_mpi.find_horovod() is not None
     for _ in range(ROUNDS):
         speeds["tandem, 2 ranks"].append(our_speed(folder, 2))
+        if with_intel_mpi:
+            speeds.setdefault(INTEL_MPI, []).append(our_speed(folder, 2, "intelmpi"))
         speeds["plain, 2 threads"].append(plain_speed(folder, 2))
         speeds["tandem, 1 rank"].append(our_speed(folder, 1))
     medians = {name: statistics.median(values) for name, values in speeds.items()}
@@ -67,6 +74,7 @@ def measure(folder: Path) -> dict[str, Any]:
         "all_rounds": speeds,
         "ratio_to_plain": medians["tandem, 2 ranks"] / medians["plain, 2 threads"],
         "scaling_efficiency": medians["tandem, 2 ranks"] / 2 / medians["tandem, 1 rank"],
+        "intel_to_open_mpi": medians[INTEL_MPI] / medians["tandem, 2 ranks"] if with_intel_mpi else None,
         "step_time_shares": profile_shares(folder),
     }
 
@@ -77,6 +85,8 @@ def table(figures: dict[str, Any]) -> str:
     lines += [f"  {name:<28}{seconds:>8.1f} s" for name, seconds in figures["stage_seconds"].items()]
     lines += ["", "Training, samples/s from the second epoch (median of rounds)"]
     lines += [f"  {name:<28}{speed:>12,.0f}" for name, speed in figures["samples_per_second"].items()]
+    if figures["intel_to_open_mpi"] is not None:
+        lines.append(f"  Intel MPI to Open MPI       {figures['intel_to_open_mpi']:>12.2f}")
     lines += [
         f"  ratio to the plain loop     {figures['ratio_to_plain']:>12.1f}",
         f"  efficiency, 2 ranks to 1    {figures['scaling_efficiency']:>12.0%}",
