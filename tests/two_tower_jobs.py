@@ -30,16 +30,20 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
-def write_job(folder: Path, *, seed: int = 7, **parameters: Any) -> TwoTowerJob:
-    """Users like tweets of the authors of their own group: user 0..59, tweet 0..47, group = number modulo 4."""
+def write_job(folder: Path, *, seed: int = 7, copies: int = 1, **parameters: Any) -> TwoTowerJob:
+    """Users like tweets of the authors of their own group: user 0..59, tweet 0..47, group = number modulo 4.
+
+    copies: so many times the tweets, of which all but the first 48 are unknown ones.
+    """
     rng = np.random.default_rng(0)
-    users, items = np.divmod(rng.permutation(USERS * ITEMS), ITEMS)
+    users, items = np.divmod(rng.permutation(USERS * ITEMS * copies), ITEMS * copies)
     liked = rng.random(len(users)) < np.where(users % GROUPS == items % GROUPS, 0.9, 0.1)
     columns = _columns(users, items) | {"label": liked.astype(np.int32)}
     folder.mkdir(parents=True, exist_ok=True)
     rows = pa.table(columns)
-    pq.write_table(rows.slice(0, 2400), folder / "train.parquet", row_group_size=500)
-    pq.write_table(rows.slice(2400), folder / "test.parquet", row_group_size=300)
+    training = 2400 * copies
+    pq.write_table(rows.slice(0, training), folder / "train.parquet", row_group_size=500 * copies)
+    pq.write_table(rows.slice(training), folder / "test.parquet", row_group_size=300)
     everyone = _columns(np.arange(USERS), np.zeros(USERS, np.int64))
     pq.write_table(pa.table({name: everyone[name] for name in ("user_id", *USER_COLUMNS)}), folder / "users.parquet")
     everything = _columns(np.zeros(ITEMS, np.int64), np.arange(ITEMS))
@@ -69,7 +73,7 @@ def _columns(users: np.ndarray, items: np.ndarray) -> dict[str, Any]:
         "user": (users + 1).astype(np.int32),
         "user_is_verified": (1 + users % 2).astype(np.int32),
         "user_ratio": (users / USERS).astype(np.float32),
-        "tweet": (items + 1).astype(np.int32),
+        "tweet": np.where(items < ITEMS, items + 1, 0).astype(np.int32),
         "author": (1 + items % GROUPS).astype(np.int32),
         "tweet_type": (1 + items % 3).astype(np.int32),
         "num_links": (items / ITEMS).astype(np.float32),

@@ -11,7 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tandem.distributed.collectives import SingleRank
+from tandem.distributed.launcher import launch
 from tandem.evaluation.classification import classification_metrics
+from tandem.parameters import DistributedParameters
 from tandem.training.score_bins import ScoreBins
 from tandem.training.wide_and_deep import train_wide_and_deep
 from tandem.training.wide_and_deep_job import WideAndDeepJob
@@ -76,6 +78,27 @@ def test_a_resumed_stream_ends_with_the_weights_of_an_uninterrupted_one(tmp_path
     resumed, events = train(write_job(tmp_path / "cut", resume=True, **settings))
     assert any("resumes after epoch 2" in event.get("message", "") for event in events)
     assert all(np.array_equal(a, b) for a, b in zip(whole.weights, resumed.weights, strict=True))
+
+
+@pytest.mark.slow
+def test_two_ranks_stream_in_step(tmp_path: Path) -> None:
+    settings = PLENTY | {"rows": 80_000, "epochs": 2, "memory_limit_mb": LIMIT_MB}
+    job = write_job(tmp_path / "streamed", **settings)
+    events: list[dict[str, Any]] = []
+    launch(
+        "wnd_combinations_rank",
+        {"jobs": {"streamed": job.model_dump(mode="json")}, "interrupted_after": {}},
+        parameters=DistributedParameters(num_ranks=2, cores_per_rank=1, bind=False),
+        framework="tensorflow",
+        work_dir=tmp_path / "work",
+        on_event=events.append,
+    )
+    first, second = [one for one in events if one.get("name") == "streamed"]
+    assert first["digest"] == second["digest"]
+    alone, _ = train(write_job(tmp_path / "alone", **settings | {"memory_limit_mb": None}))
+    for name, tolerance in (("samples", 0), ("train_loss", 0.02), ("val_log_loss", 0.02), ("val_auc", 0.01)):
+        together, one = ([record[name] for record in of] for of in (first["history"], alone.state.history))
+        assert together == pytest.approx(one, abs=tolerance), name
 
 
 def write_wide_job(folder: Path, rows: int, limit_mb: float) -> Path:

@@ -4,12 +4,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from tandem.batches.columns import ColumnRows
-from tandem.distributed.collectives import SingleRank
 from tandem.errors import UserError
 from tandem.parameters import TowerParameters, TwoTowerModelParameters
 from tandem.training.two_tower_data import (
     SHARE,
-    ItemFrequencies,
     distinct,
     key_names,
     keys_of,
@@ -85,14 +83,3 @@ def test_keys_travel_as_two_halves():
         assert np.array_equal((high << 32) | (low & 0xFFFFFFFF), keys)
     assert keyed.column(SHARE).tolist() == [0.5, 0.25, 0.25]
     assert keyed.column("user").tolist() == [1, 2, 3]
-
-
-def test_frequencies_are_those_of_the_rows_of_all_ranks():
-    class Two(SingleRank):
-        def allgather(self, array):
-            return np.concatenate([array, array[1:]])
-
-    frequencies = ItemFrequencies.of(np.array([3, -7, 3, 3, 11]), Two())
-    assert frequencies.keys.tolist() == [-7, 3, 11]
-    assert np.allclose(frequencies.shares, [1 / 9, 6 / 9, 2 / 9])
-    assert np.allclose(frequencies.of_items(np.array([11, -7, 11])), [2 / 9, 1 / 9, 2 / 9])

@@ -1,5 +1,6 @@
 """How the rows of a rank share the memory that they are given: all of them in it, or streamed through it."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,26 +59,29 @@ class StreamSizes:
     buffer_rows: int
 
     @classmethod
-    def of(cls, limit: float, row_bytes: int, group_bytes: int, name: str) -> "StreamSizes":
-        """limit: bytes; group_bytes: of an open row group.
+    def of(cls, limit: float, row_bytes: int, group_bytes: int, name: str, taken_share: float = 0.0) -> "StreamSizes":
+        """limit: bytes, of which ``taken_share`` is for something else; group_bytes: of an open row group.
 
         Raises UserError, which names the parameter, where the limit is too small.
         """
-        least = 2 * (group_bytes + BLOCKS_OF_MEMORY * LEAST_BLOCK_ROWS * row_bytes)
+        least = 2 * (group_bytes + BLOCKS_OF_MEMORY * LEAST_BLOCK_ROWS * row_bytes) / (1.0 - taken_share)
         if limit < least:
             raise UserError(
                 f"{name}: {limit / MEGABYTE:g} MB are too few to read these rows; set at least "
-                f"{-(-least // MEGABYTE)}, or write smaller row groups"
+                f"{math.ceil(least / MEGABYTE)}, or write smaller row groups"
             )
         open_groups = int(min(max(1, limit / 4 // max(1, group_bytes)), MOST_OPEN_GROUPS))
-        rows = int((limit * (1.0 - RESERVE) - open_groups * group_bytes) / row_bytes)
+        rows = int((limit * (1.0 - RESERVE - taken_share) - open_groups * group_bytes) / row_bytes)
         return cls(open_groups, rows // BLOCKS_OF_MEMORY, rows // 2)
 
 
-def stream_sizes(shard: Shard, limit_mb: float | None, name: str, added_bytes: int = 0) -> StreamSizes | None:
+def stream_sizes(
+    shard: Shard, limit_mb: float | None, name: str, *, added_bytes: int = 0, taken_share: float = 0.0
+) -> StreamSizes | None:
     """None where the rows stay in memory: without a limit, or where they fit; the same for every rank.
 
-    name: of the parameter; added_bytes: of each row, beside its columns. Raises UserError where the limit is too small.
+    name: of the parameter; added_bytes: of each row, beside its columns; taken_share: of the limit, for something else
+    where rows are streamed. Raises UserError where the limit is too small.
     """
     if limit_mb is None:
         return None
@@ -85,7 +89,7 @@ def stream_sizes(shard: Shard, limit_mb: float | None, name: str, added_bytes: i
     largest_shard = -(-count_rows(shard.path) // shard.size)
     if COPIES_IN_MEMORY * row_bytes * largest_shard <= limit_mb * MEGABYTE:
         return None
-    return StreamSizes.of(limit_mb * MEGABYTE, row_bytes, reader_bytes(shard), name)
+    return StreamSizes.of(limit_mb * MEGABYTE, row_bytes, reader_bytes(shard), name, taken_share)
 
 
 def reader_bytes(shard: Shard) -> int:

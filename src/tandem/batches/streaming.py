@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from tandem.batches.columns import Batches, ColumnRows, Floats, Ints, stacked
+from tandem.batches.columns import Batches, ColumnRows, Floats, Ints
 from tandem.batches.row_blocks import RowStream
 from tandem.batches.shards import GroupPart
 from tandem.errors import UserError
@@ -172,17 +172,6 @@ def read_ahead(source: Iterator[T], ahead: int = BLOCKS_AHEAD) -> Iterator[T]:
 def blocks_of(rows: ColumnRows | RowStream) -> Iterator[ColumnRows]:
     """All rows in their order: as one block those in memory, as many those of a stream; the columns in any case."""
     return iter([rows]) if isinstance(rows, ColumnRows) else read_ahead(chain([rows.none()], rows))
-
-
-def first_rows(stream: RowStream, count: int) -> ColumnRows:
-    """The first rows of a stream, at least ``count`` where it has as many, to the end of a block."""
-    parts, missing = [stream.none()], count
-    for rows in stream:
-        parts.append(rows)
-        missing -= len(rows)
-        if missing <= 0:
-            break
-    return stacked(parts)
 
 
 def _fill(source: Iterator[Any], made: "queue.Queue[tuple[str, Any]]", closed: threading.Event) -> None:

@@ -151,6 +151,12 @@ class TwoTowerParameters(Parameters):
     early_stopping: TwoTowerEarlyStoppingParameters | None = Field(
         TwoTowerEarlyStoppingParameters(), description="null trains all epochs; held-out rows are then only reported on"
     )
+    memory_limit_mb: float | None = Field(
+        None,
+        gt=0.0,
+        description="megabytes for the rows of a rank: more are streamed from Parquet every epoch "
+        "(docs/data_per_rank.md); null: all in memory",
+    )
     checkpoint_seconds: float = Field(
         30.0, ge=0.0, description="a checkpoint at the end of an epoch when the last is so old; 0: every epoch"
     )

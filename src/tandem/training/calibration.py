@@ -1,5 +1,8 @@
 """Platt scaling over the ranks: logits to probabilities that hold on rows with the stored share of negatives."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,7 +12,21 @@ from tandem.models.ncf_config import Calibration
 ITERATIONS = 25
 TOLERANCE = 1e-9
 
+# So many rows of a rank are enough to decide on two numbers.
+MOST_STREAMED_ROWS = 1 << 17
+
 Floats = npt.NDArray[np.float64]
+
+
+def first_of(parts: Iterable[tuple[npt.NDArray[Any], npt.NDArray[Any]]]) -> tuple[Floats, Floats]:
+    """Labels and logits of the first of streamed rows: as many parts as it takes."""
+    labels, logits = [np.empty(0)], [np.empty(0)]
+    for some_labels, some_logits in parts:
+        labels.append(some_labels.astype(np.float64))
+        logits.append(some_logits.astype(np.float64))
+        if sum(map(len, labels)) >= MOST_STREAMED_ROWS:
+            break
+    return np.concatenate(labels), np.concatenate(logits)
 
 
 def fit_calibration(logits: Floats, labels: Floats, communicator: Communicator) -> Calibration:

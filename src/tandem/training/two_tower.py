@@ -5,18 +5,18 @@ from typing import Any
 
 import numpy as np
 
-from tandem.batches.columns import LABEL, ColumnRows, held_out
+from tandem.batches.columns import LABEL, ColumnRows
 from tandem.distributed.collectives import Communicator
-from tandem.errors import UserError
 from tandem.models.tower_layers import Score
 from tandem.models.two_tower import join_towers, save_towers
-from tandem.training.calibration import fit_calibration
+from tandem.training.calibration import first_of, fit_calibration
 from tandem.training.history import write_history, write_tensorboard
 from tandem.training.keras_loop import KerasTask, KerasTrainer, LoopParameters
 from tandem.training.keras_task import Metrics
-from tandem.training.two_tower_data import ItemFrequencies, columns_of, keys_of, read_rows, with_keys
+from tandem.training.two_tower_data import columns_of
 from tandem.training.two_tower_job import TwoTowerJob
 from tandem.training.two_tower_losses import loss_of_step
+from tandem.training.two_tower_rows import TowerRows, load_rows, trained_rows
 from tandem.training.two_tower_towers import make_towers
 from tandem.training.two_tower_validation import Validation, prepare_validation
 from tandem.training.two_tower_vectors import Tower, Towers, write_embeddings, write_predictions
@@ -38,13 +38,13 @@ class TwoTowerTrainer:
         pointwise = job.parameters.pointwise
         self.score = Score(pointwise.initial_scale, pointwise.initial_bias, name="score")
         model = join_towers(user, item, self.score)
-        training, validation = self._rows()
-        self.validation = self._validation(training, validation)
+        rows = load_rows(job, communicator.rank, communicator.size)
+        self.validation = self._validation(rows)
         task = KerasTask(
             name="two_tower",
             title="Two-tower",
             model=model,
-            rows=self._trained_rows(training),
+            rows=trained_rows(rows, job, communicator),
             summed_loss=loss_of_step(self.user, self.item, self.score, job.parameters, communicator),
             validate=self._validate(),
             identity=self._identity(),
@@ -57,30 +57,10 @@ class TwoTowerTrainer:
         """Train; ends with the best weights, the same on all ranks."""
         self.loop.fit()
 
-    def _rows(self) -> tuple[ColumnRows, ColumnRows | None]:
-        """Training rows and, where asked for, held-out rows, with all labels."""
-        rank, size, job = self.communicator.rank, self.communicator.size, self.job
-        rows = read_rows(job.train, self.parameters.model, job.sizes, rank, size)
-        if self.parameters.validation_fraction == 0.0:
-            return rows, None
-        mask = held_out(job.train, self.parameters.validation_fraction, job.seed, rank, size)
-        return rows.where(~mask), rows.where(mask)
-
-    def _trained_rows(self, rows: ColumnRows) -> ColumnRows:
-        """The rows that the loss takes, with keys and the items' shares of these rows."""
-        if self.parameters.loss == "softmax":
-            rows = rows.where(rows.column(LABEL) > 0)
-        positives = self.communicator.allreduce_scalars({"rows": float(len(rows))})["rows"]
-        if positives == 0.0:
-            raise UserError("two_tower.loss: softmax needs training rows with label 1, and there are none")
-        users = keys_of(rows, "user", self.parameters.model.user)
-        items = keys_of(rows, "item", self.parameters.model.item)
-        return with_keys(rows, users, items, ItemFrequencies.of(items, self.communicator).of_items(items))
-
-    def _validation(self, training: ColumnRows, validation: ColumnRows | None) -> Validation | None:
-        if validation is None:
+    def _validation(self, rows: TowerRows) -> Validation | None:
+        if rows.held_out is None:
             return None
-        return prepare_validation(training, validation, self.parameters, self.communicator)
+        return prepare_validation(rows.training, rows.held_out, self.parameters, self.communicator)
 
     def _validate(self) -> Callable[[], Metrics] | None:
         validation, towers = self.validation, Towers(self.user, self.item)
@@ -95,9 +75,13 @@ class TwoTowerTrainer:
         towers = Towers(self.user, self.item)
         if self.parameters.loss == "pointwise":
             return Towers(self.user, self.item, float(self.score.scale), float(self.score.bias))
-        rows = self.validation.rows if self.validation is not None else self._rows()[0]
-        labels = rows.column(LABEL).astype(np.float64)
-        fitted = fit_calibration(towers.products(rows).astype(np.float64), labels, self.communicator)
+        rank, size = self.communicator.rank, self.communicator.size
+        rows = self.validation.rows if self.validation is not None else load_rows(self.job, rank, size).training
+        if isinstance(rows, ColumnRows):
+            labels, products = rows.column(LABEL).astype(np.float64), towers.products(rows).astype(np.float64)
+        else:
+            labels, products = first_of(towers.labelled_products(rows))
+        fitted = fit_calibration(products, labels, self.communicator)
         return Towers(self.user, self.item, fitted.scale, fitted.offset)
 
     def save(self) -> None:

@@ -5,8 +5,7 @@ likewise its item by ``tweet``. Rows of one user or item may differ in numbers t
 followers: in a batch, whose towers see each user and item once, those of its first row count.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -65,26 +64,6 @@ def distinct(keys: Keys) -> tuple[Places, Places]:
     return first, place
 
 
-@dataclass(frozen=True)
-class ItemFrequencies:
-    """How often each item stands in the training rows of all ranks: keys, ascending, and shares of the rows."""
-
-    keys: Keys
-    shares: Shares
-
-    @classmethod
-    def of(cls, keys: Keys, communicator: Communicator) -> "ItemFrequencies":
-        """keys: of this rank's rows [n]. Each rank then holds 16 bytes per distinct item of all."""
-        own, counts = np.unique(keys, return_counts=True)
-        everywhere, place = np.unique(communicator.allgather(own), return_inverse=True)
-        totals = np.bincount(place, communicator.allgather(counts.astype(np.int64)).astype(np.float64))
-        return cls(everywhere, totals / totals.sum())
-
-    def of_items(self, keys: Keys) -> Shares:
-        """Shares of these items, which all stand in the rows."""
-        return self.shares[np.searchsorted(self.keys, keys)]
-
-
 def read_rows(
     path: Location, model: TwoTowerModelParameters, sizes: Mapping[str, int], rank: int, size: int
 ) -> ColumnRows:
@@ -100,13 +79,6 @@ def with_keys(rows: ColumnRows, users: Keys, items: Keys, shares: Shares) -> Col
     floats = np.column_stack([rows.floats, shares.astype(np.float32)])
     names = (*rows.int_names, *key_names("user"), *key_names("item"))
     return ColumnRows(names, (*rows.float_names, SHARE), ints, floats)
-
-
-def stacked(parts: Sequence[ColumnRows]) -> ColumnRows:
-    """The rows of all parts, which have the same columns."""
-    first = parts[0]
-    ints, floats = np.concatenate([one.ints for one in parts]), np.concatenate([one.floats for one in parts])
-    return ColumnRows(first.int_names, first.float_names, ints, floats)
 
 
 def gathered(rows: ColumnRows, communicator: Communicator) -> ColumnRows:

@@ -5,20 +5,24 @@ and the items that the validated users took: enough to tell a better epoch from 
 among all items.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from tandem.batches.columns import LABEL, ColumnRows
+from tandem.batches.columns import LABEL, ColumnRows, stacked
+from tandem.batches.row_blocks import RowStream
 from tandem.batches.shards import rank_range
+from tandem.batches.streaming import blocks_of
 from tandem.distributed.collectives import Communicator
 from tandem.evaluation.classification import classification_metrics
 from tandem.evaluation.lists import Lists, Pairs, top_k
 from tandem.evaluation.ranking import metrics_from_vector, ranking_sums
 from tandem.parameters import TwoTowerParameters
 from tandem.training.keras_task import Metrics
-from tandem.training.two_tower_data import Keys, distinct, gathered, keys_of, stacked
+from tandem.training.score_bins import ScoreBins
+from tandem.training.two_tower_data import Keys, distinct, gathered, keys_of
 from tandem.training.two_tower_vectors import Floats, Towers
 
 K = 100
@@ -30,11 +34,12 @@ Places = npt.NDArray[np.int64]
 class Validation:
     """What is validated, the same on every rank but for ``rows``.
 
-    rows: this rank's held-out rows. users, items: features of the validated users and of the catalogue, one row each.
+    rows: this rank's held-out rows, in memory or streamed. users, items: features of the validated users and of the
+    catalogue, one row each.
     relevant: places (user, item) that the users took, and had not seen in training; seen: those that they had.
     """
 
-    rows: ColumnRows
+    rows: ColumnRows | RowStream
     users: ColumnRows
     items: ColumnRows
     relevant: Pairs
@@ -42,11 +47,21 @@ class Validation:
 
     def metrics(self, towers: Towers, communicator: Communicator) -> Metrics:
         """``auc`` of all held-out rows; ``recall@100`` and ``ndcg@100`` of the validated users; same on every rank."""
-        products = communicator.allgather(towers.products(self.rows))
-        labels = communicator.allgather(self.rows.column(LABEL).astype(np.int32))
-        metrics = {"auc": classification_metrics(labels, _squeezed(products))["auc"]}
+        metrics: Metrics = {"auc": self._auc(towers, communicator)}
         ranked = metrics_from_vector(self._ranking_sums(towers, communicator), K)
         return metrics | {name: ranked[name] for name in (f"recall@{K}", f"ndcg@{K}")}
+
+    def _auc(self, towers: Towers, communicator: Communicator) -> float | None:
+        """Exact where the rows are in memory, of products in bins where they are not."""
+        if isinstance(self.rows, ColumnRows):
+            products = communicator.allgather(towers.products(self.rows))
+            labels = communicator.allgather(self.rows.column(LABEL).astype(np.int32))
+            return classification_metrics(labels, _squeezed(products))["auc"]
+        bins = ScoreBins()
+        for labels, products in towers.labelled_products(self.rows):
+            bins.add(labels, products)
+        bins.add_up(communicator)
+        return bins.auc()
 
     def _ranking_sums(self, towers: Towers, communicator: Communicator) -> npt.NDArray[np.float64]:
         """Users and sums of all ranks; each takes its share of the users."""
@@ -63,14 +78,15 @@ class Validation:
 
 
 def prepare_validation(
-    training: ColumnRows, held_out: ColumnRows, parameters: TwoTowerParameters, communicator: Communicator
+    training: ColumnRows | RowStream,
+    held_out: ColumnRows | RowStream,
+    parameters: TwoTowerParameters,
+    communicator: Communicator,
 ) -> Validation:
-    """Choose users and catalogue, the same for any number of ranks; all rows are this rank's, with all labels."""
+    """Choose users and catalogue, the same for any number of ranks and of blocks; all rows are this rank's, with all
+    labels."""
     model = parameters.model
-    positives = held_out.where(held_out.column(LABEL) > 0)
-    user_keys = keys_of(positives, "user", model.user)
-    chosen = _first_by_hash(communicator.allgather(np.unique(user_keys)), parameters.validation_users)
-    positives = gathered(positives.where(np.isin(user_keys, chosen)), communicator)
+    positives = gathered(_positives_of_some(held_out, parameters, communicator), communicator)
     user_keys, item_keys = keys_of(positives, "user", model.user), keys_of(positives, "item", model.item)
     catalogue = _catalogue(training, positives, parameters, communicator)
     items = keys_of(catalogue, "item", model.item)
@@ -81,31 +97,61 @@ def prepare_validation(
     return Validation(held_out, users, catalogue, relevant, seen)
 
 
+def _positives_of_some(
+    held_out: ColumnRows | RowStream, parameters: TwoTowerParameters, communicator: Communicator
+) -> ColumnRows:
+    """This rank's positives of the users to validate, who are drawn from those of all ranks."""
+    columns, count = parameters.model.user, parameters.validation_users
+
+    def positives() -> Iterator[tuple[ColumnRows, Keys]]:
+        for rows in blocks_of(held_out):
+            taken = rows.where(rows.column(LABEL) > 0)
+            yield taken, keys_of(taken, "user", columns)
+
+    kept = list(positives()) if isinstance(held_out, ColumnRows) else None
+    chosen = np.empty(0, np.int64)
+    for _, keys in kept or positives():
+        chosen = _first_by_hash(np.concatenate([chosen, keys]), count)
+    chosen = _first_by_hash(communicator.allgather(chosen), count)
+    return stacked([rows.where(np.isin(keys, chosen)) for rows, keys in kept or positives()])
+
+
 def _catalogue(
-    training: ColumnRows, positives: ColumnRows, parameters: TwoTowerParameters, communicator: Communicator
+    training: ColumnRows | RowStream, positives: ColumnRows, parameters: TwoTowerParameters, communicator: Communicator
 ) -> ColumnRows:
     """One row per item: those of the positives, and a sample of the others."""
-    columns = parameters.model.item
-    keys = keys_of(training, "item", columns)
-    first, _ = distinct(keys)
-    sample = _first_by_hash(keys[first], parameters.validation_items)
-    offered = training.take(first[np.isin(keys[first], sample)])
+    columns, count = parameters.model.item, parameters.validation_items
+    offered = positives.take(np.empty(0, np.int64))
+    for rows in blocks_of(training):
+        keys = keys_of(rows, "item", columns)
+        first, _ = distinct(keys)
+        sample = _first_by_hash(keys[first], count)
+        both = stacked([offered, rows.take(first[np.isin(keys[first], sample)])])
+        keys = keys_of(both, "item", columns)
+        first, _ = distinct(keys)
+        offered = both.take(first[np.isin(keys[first], _first_by_hash(keys[first], count))])
     everywhere = gathered(offered, communicator)
     keys = keys_of(everywhere, "item", columns)
-    sampled = everywhere.where(np.isin(keys, _first_by_hash(keys, parameters.validation_items)))
+    sampled = everywhere.where(np.isin(keys, _first_by_hash(keys, count)))
     both = stacked([positives, sampled])
     return both.take(distinct(keys_of(both, "item", columns))[0])
 
 
 def _seen(
-    training: ColumnRows, users: Keys, items: Keys, parameters: TwoTowerParameters, communicator: Communicator
+    training: ColumnRows | RowStream,
+    users: Keys,
+    items: Keys,
+    parameters: TwoTowerParameters,
+    communicator: Communicator,
 ) -> Pairs:
     """Places of the (user, item) pairs of all ranks' training rows."""
-    of_user = keys_of(training, "user", parameters.model.user)
-    of_item = keys_of(training, "item", parameters.model.item)
-    both = np.isin(of_user, users) & np.isin(of_item, items)
-    pairs = np.unique(np.column_stack([_places(users, of_user[both]), _places(items, of_item[both])]), axis=0)
-    everywhere = communicator.allgather(pairs.astype(np.int64))
+    found = [np.empty((0, 2), np.int64)]
+    for rows in blocks_of(training):
+        of_user, of_item = keys_of(rows, "user", parameters.model.user), keys_of(rows, "item", parameters.model.item)
+        both = np.isin(of_user, users) & np.isin(of_item, items)
+        pairs = np.column_stack([_places(users, of_user[both]), _places(items, of_item[both])])
+        found.append(np.unique(pairs, axis=0).astype(np.int64))
+    everywhere = communicator.allgather(np.unique(np.concatenate(found), axis=0))
     return Pairs(everywhere[:, 0], everywhere[:, 1])
 
 

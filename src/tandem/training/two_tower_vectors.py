@@ -12,17 +12,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import tensorflow as tf
 
-from tandem.batches.columns import ColumnRows
-from tandem.batches.shards import count_rows, rank_range
+from tandem.batches.columns import LABEL, ColumnRows
+from tandem.batches.row_blocks import RowStream, arrow_blocks
+from tandem.batches.shards import group_parts
+from tandem.batches.streaming import blocks_of
 from tandem.models.two_tower import input_columns
 from tandem.parameters import TowerParameters
 from tandem.storage.locations import Location
-from tandem.storage.parquet import open_parquet, parquet_files
 from tandem.training.two_tower_data import Side, distinct, keys_of, within
 
 Floats = npt.NDArray[np.float32]
 
 BLOCK_ROWS = 8_192
+EQUAL_ROWS = 1_024
 EMBEDDINGS = pa.schema([("id", pa.string()), ("vector", pa.list_(pa.float32()))])
 KEPT = ("user_id", "tweet_id", "label", "user", "tweet")
 """Columns of test rows that are published beside their prediction; ``user`` and ``tweet`` are 0 where unknown."""
@@ -61,8 +63,8 @@ class Tower:
         ids = _matrix(rows, self.columns.ids, np.int32)
         numbers = _matrix(rows, self.columns.continuous, np.float32)
         blocks = [slice(start, start + BLOCK_ROWS) for start in range(0, max(1, len(rows)), BLOCK_ROWS)]
-        parts = [self._traced(tf.constant(ids[block]), tf.constant(numbers[block])) for block in blocks]
-        return np.concatenate([np.asarray(part) for part in parts])
+        parts = [self._traced(_filled_up(ids[block]), _filled_up(numbers[block])) for block in blocks]
+        return np.concatenate([np.asarray(part) for part in parts])[: len(rows)]
 
     def distinct_vectors(self, rows: ColumnRows) -> Floats:
         """The same, where each distinct user or item goes through the tower once."""
@@ -83,10 +85,22 @@ class Towers:
         """Products of the vectors of the rows' users and items, float32 [n]."""
         return np.asarray((self.user.distinct_vectors(rows) * self.item.distinct_vectors(rows)).sum(1), np.float32)
 
+    def labelled_products(self, rows: RowStream) -> Iterator[tuple[npt.NDArray[Any], Floats]]:
+        """Labels and products, float32, both [n], of streamed rows: so many at a time that vectors stay few."""
+        for block in blocks_of(rows):
+            for start in range(0, len(block), BLOCK_ROWS):
+                some = block.take(np.arange(start, min(start + BLOCK_ROWS, len(block))))
+                yield some.column(LABEL), self.products(some)
+
 
 def _matrix(rows: ColumnRows, names: Sequence[str], type_: Any) -> npt.NDArray[Any]:
     columns = [rows.column(name) for name in names]
     return np.column_stack(columns) if columns else np.empty((len(rows), 0), type_)
+
+
+def _filled_up(matrix: npt.NDArray[Any]) -> Any:
+    """The rows, and rows of zeros to one of a few numbers: oneDNN makes, and keeps, code for every number it meets."""
+    return tf.constant(np.pad(matrix, ((0, -len(matrix) % EQUAL_ROWS), (0, 0))))
 
 
 def write_embeddings(
@@ -127,18 +141,8 @@ def _writer(folder: Path, schema: pa.Schema, rank: int) -> pq.ParquetWriter:
 
 def _blocks(path: Location, columns: Sequence[str], rank: int, size: int) -> Iterator[pa.RecordBatch]:
     """This rank's rows of a data set, a block at a time."""
-    wanted, position = rank_range(count_rows(path), rank, size), 0
-    for file in parquet_files(path):
-        reader = open_parquet(file)
-        rows = reader.metadata.num_rows
-        if position < wanted.stop and position + rows > wanted.start:
-            for block in reader.iter_batches(BLOCK_ROWS, columns=list(dict.fromkeys(columns))):
-                first, last = max(wanted.start - position, 0), min(wanted.stop - position, len(block))
-                if first < last:
-                    yield block.slice(first, last - first)
-                position += len(block)
-        else:
-            position += rows
+    for part in group_parts(path, rank, size):
+        yield from (block for block, _ in arrow_blocks(part, tuple(columns), BLOCK_ROWS))
 
 
 def _column_rows(

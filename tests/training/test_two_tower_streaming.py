@@ -1,0 +1,160 @@
+"""Two towers trained on more rows than the memory given: the same rows, the same curve, and no more memory."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tandem.distributed.collectives import SingleRank
+from tandem.training.two_tower import TwoTowerTrainer
+from tandem.training.two_tower_job import TwoTowerJob
+from two_tower_jobs import DEFAULTS, SIZES, write_job
+
+LIMIT_MB = 3.0
+PLENTY: dict[str, Any] = {"copies": 12, "epochs": 4, "batch_size": 100, "early_stopping": None}
+CURVES = {"train_loss": 0.03, "val_auc": 0.05, "val_recall@100": 0.02}
+LEARNT = 2  # epochs, before which a curve falls steeply, and when it does so is left to the order of the rows
+NUMBERS = tuple(f"number_{index}" for index in range(40))
+TRAIN = """
+import resource, sys
+from pathlib import Path
+from tandem.training.keras_loop import keras_threads
+keras_threads()
+from tandem.distributed.collectives import SingleRank
+from tandem.training.two_tower import TwoTowerTrainer
+from tandem.training.two_tower_job import TwoTowerJob
+job = TwoTowerJob.model_validate_json(Path(sys.argv[1]).read_text())
+trainer = TwoTowerTrainer(job, SingleRank(), lambda event: None)
+trainer.fit()
+trainer.save()
+print(trainer.loop.state.history[-1]["samples"], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
+"""
+
+
+class InterruptedJobError(Exception):
+    pass
+
+
+def train(job: TwoTowerJob, stop_after: int | None = None) -> tuple[TwoTowerTrainer, list[str]]:
+    """The training and its messages; stop_after: interrupt when so many epochs have been reported."""
+    events: list[dict[str, Any]] = []
+
+    def emit(event: dict[str, Any]) -> None:
+        events.append(event)
+        if stop_after is not None and sum(one["event"] == "epoch" for one in events) >= stop_after:
+            raise InterruptedJobError
+
+    trainer = TwoTowerTrainer(job, SingleRank(), emit)
+    trainer.fit()
+    return trainer, [event.get("message", "") for event in events]
+
+
+def weights(trainer: TwoTowerTrainer) -> list[np.ndarray[Any, Any]]:
+    return [weight.numpy() for weight in trainer.loop.weights]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", ["softmax", "pointwise"])
+def test_the_curve_is_that_of_the_same_rows_in_memory(tmp_path: Path, loss: str) -> None:
+    inside, _ = train(write_job(tmp_path / "inside", loss=loss, **PLENTY))
+    streamed, messages = train(write_job(tmp_path / "streamed", loss=loss, memory_limit_mb=LIMIT_MB, **PLENTY))
+    assert "Two-tower streams" in messages[0]
+    curves = [trainer.loop.state.history for trainer in (inside, streamed)]
+    assert [record["samples"] for record in curves[0]] == [record["samples"] for record in curves[1]]
+    for name, tolerance in CURVES.items():
+        left, right = ([record[name] for record in curve[LEARNT:]] for curve in curves)
+        assert left == pytest.approx(right, abs=tolerance), name
+    assert curves[1][-1]["train_loss"] < curves[1][0]["train_loss"] - 0.05, "more than the tolerance is learnt"
+    assert streamed.towers().scale == pytest.approx(inside.towers().scale, rel=0.2)
+
+
+@pytest.mark.slow
+def test_what_is_validated_is_what_is_validated_in_memory(tmp_path: Path) -> None:
+    few = {"validation_users": 20, "validation_items": 15, "epochs": 1}
+    inside = TwoTowerTrainer(write_job(tmp_path / "inside", **PLENTY | few), SingleRank(), print).validation
+    job = write_job(tmp_path / "streamed", memory_limit_mb=LIMIT_MB, **PLENTY | few)
+    streamed = TwoTowerTrainer(job, SingleRank(), print).validation
+    assert inside is not None
+    assert streamed is not None
+    for name in ("users", "items"):
+        left, right = getattr(inside, name), getattr(streamed, name)
+        np.testing.assert_array_equal(left.ints, right.ints)
+        np.testing.assert_array_equal(left.floats, right.floats)
+    for left, right in ((inside.relevant, streamed.relevant), (inside.seen, streamed.seen)):
+        pairs = [{*zip(one.users.tolist(), one.items.tolist(), strict=True)} for one in (left, right)]
+        assert pairs[0] == pairs[1]
+        assert pairs[0]
+
+
+@pytest.mark.slow
+def test_what_fits_is_not_streamed_and_stays_bit_equal(tmp_path: Path) -> None:
+    inside, _ = train(write_job(tmp_path / "inside", epochs=1))
+    roomy, messages = train(write_job(tmp_path / "roomy", epochs=1, memory_limit_mb=LIMIT_MB))
+    assert not any("streams" in message for message in messages)
+    assert all(np.array_equal(*pair) for pair in zip(weights(inside), weights(roomy), strict=True))
+
+
+@pytest.mark.slow
+def test_a_resumed_stream_ends_with_the_weights_of_an_uninterrupted_one(tmp_path: Path) -> None:
+    settings = PLENTY | {"memory_limit_mb": LIMIT_MB}
+    whole, _ = train(write_job(tmp_path / "whole", **settings))
+    with pytest.raises(InterruptedJobError):
+        train(write_job(tmp_path / "cut", **settings), stop_after=1)
+    resumed, messages = train(write_job(tmp_path / "cut", resume=True, **settings))
+    assert any("resumes after epoch 1" in message for message in messages)
+    assert all(np.array_equal(*pair) for pair in zip(weights(whole), weights(resumed), strict=True))
+
+
+def write_wide_job(folder: Path, rows: int, loss: str, limit_mb: float, epochs: int = 1) -> Path:
+    """A job on rows of 192 bytes, in row groups of 2 MB; every third row has an item of its own."""
+    job, sizes = write_job(folder), SIZES | {"user": 100_001}
+    part = min(rows, 50_000)
+    rng = np.random.default_rng(0)
+    numbers = rng.random((len(NUMBERS), part), np.float32)
+    columns = {name: rng.integers(1, size, part).astype(np.int32) for name, size in sizes.items()}
+    columns["tweet"][::3] = 0
+    columns |= {"user_ratio": numbers[0], "num_links": numbers[1], "label": rng.integers(0, 2, part).astype(np.int32)}
+    table = pa.table(columns | dict(zip(NUMBERS, numbers, strict=True)))
+    with pq.ParquetWriter(job.train, table.schema, use_dictionary=False, compression="none") as writer:
+        for number in range(rows // part):
+            own = pa.array(numbers[0] + number, pa.float32())  # another number makes another item
+            place = table.schema.get_field_index("num_links")
+            writer.write_table(table.set_column(place, "num_links", own), row_group_size=10_000)
+    model = DEFAULTS["model"] | {"item": DEFAULTS["model"]["item"] | {"continuous": ["num_links", *NUMBERS]}}
+    everything = pq.read_table(job.item_features)
+    for name in NUMBERS:
+        everything = everything.append_column(name, everything.column("num_links"))
+    test = pq.read_table(job.test)
+    for name in NUMBERS:
+        test = test.append_column(name, test.column("num_links"))
+    pq.write_table(everything, job.item_features)
+    pq.write_table(test, job.test)
+    settings = {"model": model, "loss": loss, "epochs": epochs, "batch_size": 1_000, "memory_limit_mb": limit_mb}
+    settings |= {"early_stopping": None, "validation_users": 100, "validation_items": 1_000}
+    document = job.model_dump(mode="json") | {"parameters": DEFAULTS | settings, "sizes": sizes}
+    (folder / "job.json").write_text(TwoTowerJob.model_validate(document).model_dump_json())
+    return folder / "job.json"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", ["softmax", "pointwise"])
+def test_ten_times_the_limit_trains_inside_it(tmp_path: Path, loss: str) -> None:
+    limit, row_megabytes = 48.0, 192 / 1e6
+
+    def peak(name: str, rows: int, epochs: int) -> float:
+        job = write_wide_job(tmp_path / name, rows, loss, limit, epochs)
+        run = subprocess.run([sys.executable, "-c", TRAIN, str(job)], capture_output=True, text=True, check=True)
+        samples, megabytes = map(float, run.stdout.split())
+        assert samples == pytest.approx((0.4 if loss == "softmax" else 0.8) * rows, rel=0.05)
+        return megabytes
+
+    rows = 2_550_000
+    assert rows * row_megabytes > 10 * limit
+    # Many steps: the number of a batch's distinct items varies, and oneDNN keeps code for every one that it has met.
+    framework = peak("few", 10_000, 60)
+    assert peak("many", rows, 1) - framework < limit
