@@ -19,11 +19,14 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
-def write_job(folder: Path, *, seed: int = 7, row_groups: int = 5, **parameters: Any) -> NCFJob:
-    """Users like items of their own parity; four in five positives, one in five held out for validation."""
+def write_job(folder: Path, *, seed: int = 7, row_groups: int = 5, copies: int = 1, **parameters: Any) -> NCFJob:
+    """Users like items of their own parity; four in five positives, one in five held out for validation.
+
+    copies: so many draws of each user and item.
+    """
     rng = np.random.default_rng(0)
-    users = np.repeat(np.arange(1, USERS + 1), ITEMS)
-    items = np.tile(np.arange(1, ITEMS + 1), USERS)
+    users = np.tile(np.repeat(np.arange(1, USERS + 1), ITEMS), copies)
+    items = np.tile(np.arange(1, ITEMS + 1), USERS * copies)
     positive = (users % 2 == items % 2) & (rng.random(len(users)) < 0.5)
     kept = positive | (rng.random(len(users)) < 0.5)
     rows = pa.table(

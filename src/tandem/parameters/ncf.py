@@ -81,6 +81,12 @@ class NCFParameters(Parameters):
     validation_users: int = Field(2_000, ge=1, description="at most so many users are ranked for between epochs")
     early_stopping: EarlyStoppingParameters | None = EarlyStoppingParameters()
     refit: bool = Field(False, description="train anew on all rows for the best number of epochs of early stopping")
+    memory_limit_mb: float | None = Field(
+        None,
+        gt=0.0,
+        description="megabytes for the rows of a rank: more are streamed from Parquet every epoch "
+        "(docs/data_per_rank.md); null: all in memory; needs negatives: stored",
+    )
     resume: bool = False
 
     # Lists and report.
@@ -94,6 +100,11 @@ class NCFParameters(Parameters):
             raise ValueError("loss: sampled_softmax needs negatives: fresh or shared")
         if self.negatives == "stored" and self.negatives_per_positive == 0:
             raise ValueError("negatives: stored needs negatives_per_positive of at least 1")
+        if self.memory_limit_mb is not None and self.negatives != "stored":
+            raise ValueError(
+                f"memory_limit_mb needs negatives: stored, found {self.negatives}: to draw negatives, "
+                "a rank looks up the positives of every user, which must all be in its memory"
+            )
         if self.early_stopping is not None and self.validation_fraction == 0.0:
             raise ValueError("early_stopping needs validation_fraction above 0 (or early_stopping: null)")
         if self.refit and self.early_stopping is None:

@@ -7,23 +7,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from tandem.batches.interactions import Batch, SharedBatch, epoch_streams
 from tandem.batches.shards import StepPlan
+from tandem.batches.streamed_interactions import StreamedInteractions
 from tandem.distributed.collectives import Communicator
 from tandem.errors import UserError
 from tandem.models.ncf import Calibration, NeuMF, NeuMFConfig, is_mlp_parameter, save_ncf
-from tandem.training.calibration import fit_calibration
+from tandem.training.calibration import first_of, fit_calibration
 from tandem.training.checkpoints import Checkpoint, load_checkpoint, remove_checkpoint, save_checkpoint
 from tandem.training.flat_parameters import FlatParameters
 from tandem.training.history import Record, write_history, write_tensorboard
 from tandem.training.jobs import NCFJob
 from tandem.training.losses import summed_loss
-from tandem.training.ncf_data import NCFData, load_ncf_data, side_sizes, side_tables
-from tandem.training.ncf_validation import logits_of, validate_ncf
+from tandem.training.ncf_data import LabelledPairs, NCFData, side_sizes, side_tables
+from tandem.training.ncf_streaming import load_or_stream
+from tandem.training.ncf_validation import labelled_logits, validate_ncf
 from tandem.training.schedules import learning_rate
 
 Emit = Callable[[dict[str, Any]], None]
@@ -95,7 +96,7 @@ class NCFTrainer:
         """Data and a new model for a phase."""
         hold_out = phase == "search" and self.parameters.early_stopping is not None
         rank, size = self.communicator.rank, self.communicator.size
-        self.data: NCFData = load_ncf_data(self.job, rank, size, hold_out=hold_out)
+        self.data: NCFData = load_or_stream(self.job, rank, size, hold_out=hold_out)
         self.plan = self._plan_steps()
         self.model = build_ncf(self.job)
         self.flat = FlatParameters(self.model, group_of=lambda name: int(is_mlp_parameter(name)))
@@ -127,7 +128,9 @@ class NCFTrainer:
         if self.data.validation is None and self.parameters.negatives == "stored":
             return Calibration()
         self.model.eval()
-        return fit_calibration(logits_of(self.model, rows), rows.labels.astype(np.float64), self.communicator)
+        parts = labelled_logits(self.model, rows)
+        labels, logits = next(parts) if isinstance(rows, LabelledPairs) else first_of(parts)
+        return fit_calibration(logits, labels, self.communicator)
 
     def save(self) -> None:
         """Rank 0 writes ``model/``, ``history.json`` and ``tensorboard/`` into the staging folder."""
@@ -148,13 +151,17 @@ class NCFTrainer:
         return StepPlan.of(rows, max(1, int(self.parameters.batch_size / self.data.training.pairs_per_row)))
 
     def _start(self) -> None:
+        if isinstance(self.data.training, StreamedInteractions):
+            self._say(f"NCF {self.data.training.rows.describe()}")
         if self.parameters.resume:
             self._resume()
-            text = f"NCF resumes after epoch {self.state.epoch}"
-            if self.communicator.rank == 0:
-                self.emit({"event": "message", "level": "info", "message": text})
+            self._say(f"NCF resumes after epoch {self.state.epoch}")
         elif self.communicator.rank == 0:
             remove_checkpoint(self.job.checkpoints)
+
+    def _say(self, text: str) -> None:
+        if self.communicator.rank == 0:
+            self.emit({"event": "message", "level": "info", "message": text})
 
     def _train_epoch(self, epoch: int) -> Record:
         rank, training = self.communicator.rank, self.data.training

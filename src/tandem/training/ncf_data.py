@@ -1,6 +1,7 @@
 """A rank's part of the NCF data: training rows, side features, and the users that it validates."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +19,12 @@ from tandem.batches.interactions import (
     UsersWithSharedNegatives,
 )
 from tandem.batches.shards import read_columns
+from tandem.batches.streamed_interactions import COLUMNS, StreamedPairs
 from tandem.errors import UserError
 from tandem.models.ncf import SideSizes, SideTable
 from tandem.storage.locations import Location
 from tandem.storage.parquet import parquet_files, read_table
 from tandem.training.jobs import NCFJob
-
-COLUMNS = ("user", "item", "label", "validation")
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ class LabelledPairs:
 class ValidationRows:
     """What this rank validates.
 
-    rows: its share of the held-out rows, with the negatives among them. users: int64 [n], its share of the users to
-    rank for; seen and relevant: their training and held-out positives, [n, num_items].
+    rows: its share of the held-out rows, with the negatives among them, in memory or streamed. users: int64 [n], its
+    share of the users to rank for; seen and relevant: their training and held-out positives, [n, num_items].
     """
 
-    rows: LabelledPairs
+    rows: LabelledPairs | StreamedPairs
     users: npt.NDArray[np.int64]
     seen: sparse.csr_matrix
     relevant: sparse.csr_matrix
@@ -148,7 +148,7 @@ def _training_rows(job: NCFJob, stored: LabelledPairs, rank: int, size: int, *, 
 
 def _whole_users(job: NCFJob, positives: Pairs, membership: Membership, rank: int, size: int) -> Rows:
     """Every size-th user, with all its positives."""
-    matrix = _matrix(positives, job)
+    matrix = matrix_of(positives, job)
     everyone = np.flatnonzero(np.diff(matrix.indptr)[1:]) + 1
     users = everyone[rank::size]
     mine = matrix[users]
@@ -176,19 +176,27 @@ def _positives(job: NCFJob, *, validation: bool | None) -> Pairs:
 
 def _validation_rows(job: NCFJob, rows: LabelledPairs, rank: int, size: int) -> ValidationRows:
     held_out = _positives(job, validation=True)
-    if not len(held_out):
+    users = validated_users(job, np.unique(held_out.users), rank, size)
+    seen = matrix_of(_positives(job, validation=False), job)
+    return ValidationRows(rows, users, seen[users], matrix_of(held_out, job)[users])
+
+
+def validated_users(job: NCFJob, everyone: npt.NDArray[np.integer[Any]], rank: int, size: int) -> npt.NDArray[np.int64]:
+    """This rank's share of the users to rank for, drawn from everyone with a held-out positive, ids ascending.
+
+    Raises UserError where there are none.
+    """
+    if not len(everyone):
         raise UserError(
             "early stopping has no rows to validate on: raise ncf.validation_fraction, "
             "or set ncf.early_stopping to null"
         )
-    everyone = np.unique(held_out.users)
     drawn = np.random.default_rng([job.seed, 1]).permutation(everyone)[: job.parameters.validation_users]
-    users = np.sort(drawn)[rank::size].astype(np.int64)
-    seen = _matrix(_positives(job, validation=False), job)
-    return ValidationRows(rows, users, seen[users], _matrix(held_out, job)[users])
+    return np.sort(drawn)[rank::size].astype(np.int64)
 
 
-def _matrix(pairs: Pairs, job: NCFJob) -> sparse.csr_matrix:
+def matrix_of(pairs: Pairs, job: NCFJob) -> sparse.csr_matrix:
+    """1 at each pair, [num_users, num_items]."""
     ones = np.ones(len(pairs), np.int8)
     return sparse.csr_matrix((ones, (pairs.users, pairs.items)), shape=(job.num_users, job.num_items))
 

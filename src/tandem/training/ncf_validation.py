@@ -1,11 +1,16 @@
 """Validation of NCF between epochs: held-out rows scored, and held-out positives ranked among all unseen items."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from tandem.batches.interactions import Pairs
+from tandem.batches.streamed_interactions import StreamedPairs
 from tandem.distributed.collectives import Communicator
-from tandem.evaluation.lists import Lists, Pairs, top_k
+from tandem.evaluation.lists import Lists, top_k
+from tandem.evaluation.lists import Pairs as TakenPairs
 from tandem.evaluation.ranking import ranking_sums
 from tandem.models.ncf import NeuMF
 from tandem.training.ncf_data import LabelledPairs, ValidationRows
@@ -14,6 +19,8 @@ Floats = npt.NDArray[np.float64]
 
 K = 10
 USERS_AT_ONCE = 256
+# Pairs scored at once of a stream: what a model computes of them should stay far below the memory limit.
+STREAMED_BLOCK = 8_192
 
 
 @torch.no_grad()
@@ -23,7 +30,7 @@ def validate_ncf(model: NeuMF, rows: ValidationRows, communicator: Communicator)
     Returns ``log_loss`` (where negatives are held out too), ``ndcg@10`` and ``recall@10``.
     """
     model.eval()
-    sums = _ranking_sums(model, rows) | _log_loss_sums(logits_of(model, rows.rows), rows.rows)
+    sums = _ranking_sums(model, rows) | _log_loss_sums(model, rows.rows)
     model.train()
     totals = communicator.allreduce_scalars(sums)
     metrics = {}
@@ -43,27 +50,36 @@ def _ranking_sums(model: NeuMF, rows: ValidationRows) -> dict[str, float]:
         lists[part], _ = top_k(scores.numpy(), rows.seen[part], K)
     index, items = rows.relevant.nonzero()
     num_items = rows.relevant.shape[1] - 1
-    sums = ranking_sums(Lists.of_matrix(rows.users, lists), Pairs(rows.users[index], items), num_items, K)
+    sums = ranking_sums(Lists.of_matrix(rows.users, lists), TakenPairs(rows.users[index], items), num_items, K)
     _, ndcg, _, _, recall = sums.sums
     return {"users": sums.users, "ndcg": float(ndcg), "recall": float(recall)}
 
 
 @torch.no_grad()
-def logits_of(model: NeuMF, rows: LabelledPairs, block: int = 65_536) -> Floats:
+def logits_of(model: NeuMF, pairs: Pairs, block: int = 65_536) -> Floats:
     """Logits of pairs, float64 [rows], a block at a time; the model is expected in evaluation mode."""
-    logits = np.empty(len(rows), np.float64)
-    for start in range(0, len(rows), block):
+    logits = np.empty(len(pairs), np.float64)
+    for start in range(0, len(pairs), block):
         part = slice(start, start + block)
-        users, items = torch.from_numpy(rows.pairs.users[part]), torch.from_numpy(rows.pairs.items[part])
+        users, items = torch.from_numpy(pairs.users[part]), torch.from_numpy(pairs.items[part])
         logits[part] = model(users, items).numpy()
     return logits
 
 
-def _log_loss_sums(logits: Floats, rows: LabelledPairs) -> dict[str, float]:
+def labelled_logits(model: NeuMF, rows: LabelledPairs | StreamedPairs) -> Iterator[tuple[Floats, Floats]]:
+    """Labels and logits, float64, both [n]: of all rows at once where they are in memory, of blocks where not."""
+    if isinstance(rows, LabelledPairs):
+        yield rows.labels.astype(np.float64), logits_of(model, rows.pairs)
+        return
+    for pairs, labels in rows:
+        yield labels.astype(np.float64), logits_of(model, pairs, STREAMED_BLOCK)
+
+
+def _log_loss_sums(model: NeuMF, rows: LabelledPairs | StreamedPairs) -> dict[str, float]:
     """log(1 + exp(-z)) for positives, log(1 + exp(z)) for negatives."""
-    losses = np.logaddexp(0.0, np.where(rows.labels > 0, -logits, logits))
-    return {
-        "log_loss": float(losses.sum()),
-        "rows": float(len(rows)),
-        "negatives": float(np.count_nonzero(rows.labels == 0)),
-    }
+    sums = {"log_loss": 0.0, "rows": 0.0, "negatives": 0.0}
+    for labels, logits in labelled_logits(model, rows):
+        sums["log_loss"] += float(np.logaddexp(0.0, np.where(labels > 0, -logits, logits)).sum())
+        sums["rows"] += float(len(labels))
+        sums["negatives"] += float(np.count_nonzero(labels == 0))
+    return sums
