@@ -43,8 +43,20 @@ def tensorflow_results(ranks: Communicator) -> dict[str, Any]:
     return {"sum": summed.numpy().tolist(), "broadcast": variable.numpy().tolist()}
 
 
+def in_pieces(ranks: Communicator, make: Any) -> dict[str, Any]:
+    """What is more than MPI counts, were it only able to count to three; make: from an array to a tensor."""
+    from tandem.distributed import counts
+
+    most, counts.MOST_ELEMENTS = counts.MOST_ELEMENTS, 3
+    own = np.arange(10.0, dtype=np.float32).reshape(5, 2) * (ranks.rank + 1)
+    results = {"sum": ranks.allreduce_sum_(make(own.copy())), "broadcast": ranks.broadcast_(make(own.copy()), 1)}
+    counts.MOST_ELEMENTS = most
+    return {name: np.asarray(values).ravel().tolist() for name, values in results.items()}
+
+
 def main(spec: dict[str, Any], ranks: Communicator) -> None:
     results = torch_results(ranks) if spec["framework"] == "torch" else tensorflow_results(ranks)
+    results["in pieces"] = in_pieces(ranks, _tensor_of(spec["framework"]))
     gathered = ranks.allgather(np.full((ranks.rank + 1, 2), ranks.rank, dtype=np.int64))
     emit(
         {
@@ -56,6 +68,16 @@ def main(spec: dict[str, Any], ranks: Communicator) -> None:
             "different": ranks.same_on_all_ranks(ranks.rank),
         }
     )
+
+
+def _tensor_of(framework: str) -> Any:
+    if framework == "torch":
+        import torch
+
+        return torch.from_numpy
+    import tensorflow as tf
+
+    return tf.constant
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def row_by_row(
 
     @tf.function(autograph=False)
     def apply(ids: Any, grads: Any) -> None:
-        optimizer.apply([tf.IndexedSlices(grads, ids)], tf.constant(rate), 20, 20)
+        optimizer.apply([tf.IndexedSlices(grads, ids)], tf.constant(rate), 20)
 
     for step in range(steps):
         apply(*draws(step))
@@ -101,7 +101,7 @@ def test_rows_of_another_reader_stand_still_between_their_gradients() -> None:
 def test_a_table_that_is_read_whole_is_updated_whole() -> None:
     table = tf.Variable(START)
     optimizer = RankOptimizer([table], "adam", SingleRank(), steps=1000, min_rows=1, lazy=[table])
-    optimizer.apply([tf.ones_like(table)], tf.constant(0.1), 1, 1)
+    optimizer.apply([tf.ones_like(table)], tf.constant(0.1), 1)
     np.testing.assert_allclose(table.numpy(), START - 0.1, atol=1e-5)
 
 

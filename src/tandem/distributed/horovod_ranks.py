@@ -7,17 +7,16 @@ negotiation after the first. All of them block. Those that are called from Pytho
 import hashlib
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tandem.distributed.collectives import Communicator
+from tandem.distributed.counts import check_gathered, pieces
 from tandem.distributed.job import Framework
 from tandem.distributed.rank import heartbeat
-
-_MAX_COUNT = 2**31 - 1  # MPI counts elements with 32-bit integers
 
 
 def join(framework: Framework) -> Communicator:
@@ -42,7 +41,7 @@ class _HorovodRanks(ABC):
     def _tensor(self, array: NDArray[Any]) -> Any: ...
 
     def allgather(self, array: NDArray[Any]) -> NDArray[Any]:
-        _check_count(array.size * self.size)
+        check_gathered(array.size, self.size, "an allgather")
         name = f"allgather.{array.dtype}.{array.shape[1:]}"
         gathered = self._hvd.allgather(self._tensor(np.ascontiguousarray(array)), name=name)
         heartbeat()
@@ -83,15 +82,23 @@ class _Torch(_HorovodRanks):
         super().__init__("horovod.torch")
 
     def allreduce_sum_(self, tensor: Any) -> Any:
-        _check_count(tensor.numel())
         name = f"allreduce.{tensor.dtype}.{tuple(tensor.shape)}"
         heartbeat()
-        return self._hvd.allreduce_(tensor, op=self._hvd.Sum, name=name)
+        for part, of in self._parts(tensor, name):
+            self._hvd.allreduce_(part, op=self._hvd.Sum, name=of)
+        return tensor
 
     def broadcast_(self, tensor: Any, root: int = 0) -> Any:
-        _check_count(tensor.numel())
-        name = f"broadcast.{root}.{tensor.dtype}.{tuple(tensor.shape)}"
-        return self._hvd.broadcast_(tensor, root, name=name)
+        for part, of in self._parts(tensor, f"broadcast.{root}.{tensor.dtype}.{tuple(tensor.shape)}"):
+            self._hvd.broadcast_(part, root, name=of)
+        return tensor
+
+    def _parts(self, tensor: Any, name: str) -> list[tuple[Any, str]]:
+        """Views of the tensor that MPI can count, with names."""
+        parts = pieces(tensor.numel())
+        if len(parts) == 1:
+            return [(tensor, name)]
+        return [(tensor.view(-1)[part], f"{name}.{part.start}") for part in parts]
 
     def _tensor(self, array: NDArray[Any]) -> Any:
         return self._torch.from_numpy(array if array.flags.writeable else array.copy())
@@ -108,14 +115,29 @@ class _TensorFlow(_HorovodRanks):
 
     def allreduce_sum_(self, tensor: Any) -> Any:
         name = f"allreduce.{tensor.dtype.name}.{tuple(tensor.shape)}"
-        return self._replace(tensor, self._hvd.allreduce(self._value(tensor), op=self._hvd.Sum, name=name))
+        return self._replace(tensor, self._summed(self._tf.convert_to_tensor(tensor), name))
 
     def broadcast_(self, tensor: Any, root: int = 0) -> Any:
         name = f"broadcast.{root}.{tensor.dtype.name}.{tuple(tensor.shape)}"
-        return self._replace(tensor, self._hvd.broadcast(self._value(tensor), root, name=name))
+        value = self._tf.convert_to_tensor(tensor)
+        return self._replace(tensor, self._in_parts(value, name, lambda part, of: self._hvd.broadcast(part, root, of)))
 
     def allreduce_in_graph(self, tensor: Any, name: str) -> Any:
-        return self._hvd.allreduce(tensor, op=self._hvd.Sum, name=name, ignore_name_scope=True)
+        return self._summed(tensor, name, ignore_name_scope=True)
+
+    def _summed(self, tensor: Any, name: str, **options: Any) -> Any:
+        return self._in_parts(
+            tensor, name, lambda part, of: self._hvd.allreduce(part, op=self._hvd.Sum, name=of, **options)
+        )
+
+    def _in_parts(self, tensor: Any, name: str, exchange: Callable[[Any, str], Any]) -> Any:
+        """The tensor, exchanged in parts that MPI can count; in a graph, one of unknown size is one part."""
+        parts = pieces(tensor.shape.num_elements() or 0)
+        if len(parts) == 1:
+            return exchange(tensor, name)
+        flat = self._tf.reshape(tensor, [-1])
+        exchanged = [exchange(flat[part], f"{name}.{part.start}") for part in parts]
+        return self._tf.reshape(self._tf.concat(exchanged, axis=0), tensor.shape)
 
     def allgather_in_graph(self, tensor: Any, name: str) -> Any:
         @self._tf.custom_gradient  # type: ignore[untyped-decorator]
@@ -135,11 +157,6 @@ class _TensorFlow(_HorovodRanks):
     def _gather(self, tensor: Any, name: str) -> Any:
         return self._hvd.allgather(tensor, name=name, ignore_name_scope=True)
 
-    def _value(self, tensor: Any) -> Any:
-        value = self._tf.convert_to_tensor(tensor)
-        _check_count(int(self._tf.size(value)))
-        return value
-
     def _replace(self, tensor: Any, value: Any) -> Any:
         if not isinstance(tensor, self._tf.Variable):
             return value
@@ -148,8 +165,3 @@ class _TensorFlow(_HorovodRanks):
 
     def _tensor(self, array: NDArray[Any]) -> Any:
         return self._tf.convert_to_tensor(array)
-
-
-def _check_count(elements: int) -> None:
-    if elements > _MAX_COUNT:
-        raise ValueError(f"a collective of {elements} elements exceeds MPI's limit of {_MAX_COUNT}; split the tensor")

@@ -16,9 +16,15 @@ class FlatParameters:
     for each group of the model's parameters, for the optimizer.
     """
 
-    def __init__(self, model: nn.Module, group_of: Callable[[str], int] = lambda name: 0) -> None:
-        """Lay out by group, then by name; group_of: name of a parameter to its group, from 0."""
-        named = sorted(model.named_parameters(), key=lambda pair: (group_of(pair[0]), pair[0]))
+    def __init__(
+        self,
+        model: nn.Module,
+        group_of: Callable[[str], int] = lambda name: 0,
+        place_of: Callable[[str], int] = lambda name: 0,
+    ) -> None:
+        """Lay out by group, place and name; group_of, place_of: name of a parameter to its group, from 0, and to its
+        place in it."""
+        named = sorted(model.named_parameters(), key=lambda pair: (group_of(pair[0]), place_of(pair[0]), pair[0]))
         self.values = torch.cat([parameter.detach().reshape(-1) for _, parameter in named])
         self.grads = torch.zeros_like(self.values)
         sizes: dict[int, int] = {}

@@ -132,6 +132,7 @@ class KerasTrainer:
             steps=self.parameters.epochs * self.plan.steps,
             min_rows=self.parameters.rowwise_min_rows,
             settling=[table.table.value for table in tables],
+            ids_per_row=[len(table.sizes) for table in tables],
             lazy=[layer.embeddings.value for layer in layers if isinstance(layer, keras.layers.Embedding)],
         )
         for table in tables:
@@ -152,7 +153,7 @@ class KerasTrainer:
                     tape.watch(weight)
                 loss = self.task.summed_loss(columns) / global_rows
             gradients = tape.gradient(loss, trained)
-            self.optimizer.apply(gradients, rate, tf.shape(ints)[0], most_rows)
+            self.optimizer.apply(gradients, rate, most_rows)
             return loss
 
         signature = [

@@ -4,8 +4,7 @@ import math
 import time
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,14 +14,15 @@ from tandem.batches.shards import StepPlan
 from tandem.batches.streamed_interactions import StreamedInteractions
 from tandem.distributed.collectives import Communicator
 from tandem.errors import UserError
-from tandem.models.ncf import Calibration, NeuMF, NeuMFConfig, is_mlp_parameter, save_ncf
+from tandem.models.ncf import Calibration, NeuMF, NeuMFConfig, save_ncf
 from tandem.training.calibration import first_of, fit_calibration
 from tandem.training.checkpoints import Checkpoint, load_checkpoint, remove_checkpoint, save_checkpoint
-from tandem.training.flat_parameters import FlatParameters
 from tandem.training.history import Record, write_history, write_tensorboard
 from tandem.training.jobs import NCFJob
 from tandem.training.losses import summed_loss
 from tandem.training.ncf_data import LabelledPairs, NCFData, side_sizes, side_tables
+from tandem.training.ncf_gradients import NCFGradients, Side
+from tandem.training.ncf_state import Phase, TrainingState
 from tandem.training.ncf_streaming import load_or_stream
 from tandem.training.ncf_validation import labelled_logits, validate_ncf
 from tandem.training.schedules import learning_rate
@@ -31,37 +31,6 @@ Emit = Callable[[dict[str, Any]], None]
 PROGRESS_SECONDS = 0.25
 # Parameters that may differ between a run and the one that resumes it.
 FREE_ON_RESUME = {"resume", "top_n", "recommend_users", "baselines"}
-
-
-Phase = Literal["search", "refit"]
-
-
-@dataclass
-class TrainingState:
-    """What a checkpoint must hold beside the weights and the optimizer's moments.
-
-    search trains on all but the held-out rows and finds the best epoch; refit, where asked for, trains a new model on
-    all rows for as many epochs.
-    """
-
-    phase: Phase = "search"
-    epoch: int = 0
-    best_epoch: int = 0
-    best_value: float | None = None
-    history: list[Record] = field(default_factory=list)
-    calibration: Calibration = field(default_factory=Calibration)
-    best_weights: Tensor | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything but the tensor."""
-        values = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "best_weights"}
-        return values | {"calibration": self.calibration.model_dump()}
-
-    @classmethod
-    def from_json(cls, values: dict[str, Any], best_weights: Tensor | None) -> "TrainingState":
-        """The inverse of ``to_json``."""
-        calibration = Calibration.model_validate(values["calibration"])
-        return cls(**(values | {"calibration": calibration}), best_weights=best_weights)
 
 
 class NCFTrainer:
@@ -99,7 +68,10 @@ class NCFTrainer:
         self.data: NCFData = load_or_stream(self.job, rank, size, hold_out=hold_out)
         self.plan = self._plan_steps()
         self.model = build_ncf(self.job)
-        self.flat = FlatParameters(self.model, group_of=lambda name: int(is_mlp_parameter(name)))
+        rows = -(-max(self.plan.shard_rows) // self.plan.steps)
+        most_ids: dict[Side, int] = {"users": rows, "items": math.ceil(rows * self.data.training.pairs_per_row)}
+        self.gradients = NCFGradients(self.model, self.communicator, most_ids)
+        self.flat = self.gradients.flat
         self.communicator.broadcast_(self.flat.values, 0)
         kind = torch.optim.AdamW if self.parameters.decoupled_weight_decay else torch.optim.Adam
         self.optimizer = kind(
@@ -204,7 +176,7 @@ class NCFTrainer:
         gmf, mlp = self.optimizer.param_groups
         gmf["lr"], mlp["lr"] = rate, rate * self.parameters.mlp_learning_rate_factor
         loss.backward()  # type: ignore[no-untyped-call]
-        self.communicator.allreduce_sum_(self.flat.grads)
+        self.gradients.add_up(batch)
         self.optimizer.step()
         return loss.detach()
 

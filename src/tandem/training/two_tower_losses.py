@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from tandem.distributed.collectives import Communicator
+from tandem.distributed.counts import check_gathered
 from tandem.models.tower_layers import Score
 from tandem.parameters import TowerParameters, TwoTowerParameters
 from tandem.training.keras_task import Columns
@@ -29,8 +30,12 @@ def loss_of_step(
 ) -> Callable[[Columns], Any]:
     """The function from the columns of a step's rows to the sum of their losses.
 
-    Softmax takes positives alone, and their negatives from the items of all ranks' rows of the step.
+    Softmax takes positives alone, and their negatives from the items of all ranks' rows of the step. Raises UserError
+    where their vectors are more numbers than MPI can count.
     """
+    if parameters.loss == "softmax" and communicator.size > 1:
+        rows = -(-parameters.batch_size // communicator.size)
+        check_gathered(rows * parameters.model.output_dim, communicator.size, "the items' vectors of two_tower")
 
     def pointwise(columns: Columns) -> Any:
         users, items = _distinct(columns, "user", user), _distinct(columns, "item", item)
