@@ -44,10 +44,10 @@ _SEVERAL_HOSTS_BTL = "self,sm,tcp"
 # unanswered questions: together three quarters of the stall timeout.
 _KEEPALIVE_QUESTIONS = 4
 
-# How often Horovod's own thread looks for work, in milliseconds. A blocking allreduce waits up to one cycle, so a short
-# one; 0.1, 0.3, 0.5 and 1 could not be told apart on that busy machine, so the exact value is not a measured optimum.
 # A step frees and asks again for the same blocks: keep them, instead of having the kernel clear new pages every time.
 _KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(4 << 30)}
+# How often Horovod's own thread looks for work, in milliseconds. A blocking allreduce waits up to one cycle, so a short
+# one; 0.1, 0.3, 0.5 and 1 could not be told apart on a busy machine, so the exact value is not a measured optimum.
 _CYCLE_TIME_MS = "0.3"
 
 
