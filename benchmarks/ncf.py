@@ -48,7 +48,7 @@ def plain_speed(folder: Path, threads: int) -> float:
 
 def profile_shares(folder: Path) -> dict[str, float]:
     """Where the time of a step goes."""
-    command = [sys.executable, "-m", "benchmarks.profile_ncf", str(folder / "data/06_models/work/ncf/spec.json")]
+    command = [sys.executable, "-m", "benchmarks.profile_ncf", str(folder / "data/06_models/jobs/ncf/spec.json")]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
     shares: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return shares

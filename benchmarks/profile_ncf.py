@@ -1,6 +1,6 @@
 """Where the time of a training step of NCF goes, on one core: ``python -m benchmarks.profile_ncf WORK_SPEC``.
 
-WORK_SPEC is the ``spec.json`` of a training job (data/06_models/work/ncf/spec.json). Prints shares of operator time.
+WORK_SPEC is the ``spec.json`` of a training job (data/06_models/jobs/ncf/spec.json). Prints shares of operator time.
 """
 
 import json

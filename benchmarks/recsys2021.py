@@ -30,7 +30,7 @@ def our_speed(folder: Path, model: str, precision: str, ranks: int) -> float:
 
 def plain(folder: Path, epochs: int) -> dict[str, Any]:
     """``speeds`` of the epochs and ``auc`` of the test rows: Keras' own ``fit`` of the same layers, on all cores."""
-    spec, test = folder / "data/06_models/work/wnd/spec.json", folder / "data/05_model_input/wnd/test.parquet"
+    spec, test = folder / "data/06_models/jobs/wnd/spec.json", folder / "data/05_model_input/wnd/test.parquet"
     command = [sys.executable, "-m", "benchmarks.plain_wide_and_deep", str(spec), str(test), str(epochs)]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -58,7 +58,7 @@ def measure(folder: Path) -> dict[str, Any]:
     }
     our_speed(folder, "wnd", "fp32", 2)
     theirs = statistics.median(plain(folder, 3)["speeds"][1:])
-    by_ids = speed_by_ids(folder, folder / "data/06_models/work/wnd/spec.json")
+    by_ids = speed_by_ids(folder, folder / "data/06_models/jobs/wnd/spec.json")
     return {
         "data": f"unique, {ROWS:,} rows",
         "wall_seconds": wall,

@@ -51,7 +51,7 @@ def measure(folder: Path) -> dict[str, Any]:
 def _measure(folder: Path, model: str, hosts: dict[str, Any] | None) -> dict[str, Any]:
     parameters = [*DATA[model], f"{model}.early_stopping=null", f"{model}.epochs={EPOCHS[model]}"]
     tandem_run(folder, "--tags", model, "--to-nodes", f"train_{model}", parameters=parameters)
-    spec = folder / f"data/06_models/work/{model}/spec.json"
+    spec = folder / f"data/06_models/jobs/{model}/spec.json"
     whole = MODELS[model][0].model_validate_json(spec.read_text())
     half_batch = {"batch_size": whole.parameters.batch_size // 2}
     half = whole.model_copy(update={"parameters": whole.parameters.model_copy(update=half_batch)})

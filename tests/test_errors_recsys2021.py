@@ -39,7 +39,7 @@ def refused(project: Project, *options: str, **parameters: object) -> str:
 
 def kept(project: Project) -> dict[str, str]:
     """What must stay as it was: all but the scratch of a training job, whose logs tell of the failure."""
-    return {name: digest for name, digest in project.content("data").items() if "06_models/work/" not in name}
+    return {name: digest for name, digest in project.content("data").items() if "06_models/jobs/" not in name}
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_the_lines_of_a_run_on_a_cluster(project: Project, agent: Path, tmp_path
     done = project.run("--dry-run", env="cluster")
     assert done.code == 0, done.err
     spark, job = done.out.split("\n\n")
-    work = project.path("data/06_models/work/ncf")
+    work = project.path("data/06_models/jobs/ncf")
 
     head, line = spark.splitlines()
     assert head == "# Spark, with the first dataset that needs it"

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from launches import living
 from two_hosts import NAMES, NETWORK, TwoHosts
 
 import ncf_jobs
@@ -151,18 +152,6 @@ class Job:
         text = text.replace(str(Path(sys.executable)), "PYTHON").replace(os.uname().nodename, "HOST")
         text = re.sub(r"torch \S+ \(here [^)]+\)", "torch VERSION (here VERSION)", text)
         return "`" + re.sub(r"\s+", " ", text).replace("|", "\\|").replace("`", "'") + "`"
-
-
-def living(work_dir: Path) -> list[int]:
-    mark = f"TANDEM_WORK_DIR={work_dir}".encode()
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark in (folder / "environ").read_bytes().split(b"\0"):
-                found.append(int(folder.name))
-        except OSError:
-            continue
-    return found
 
 
 def all_rows(folder: Path, hosts: TwoHosts) -> Iterator[Row]:

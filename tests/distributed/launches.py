@@ -9,6 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tandem.distributed.launcher import LaunchResult, launch
+from tandem.parameters import DistributedParameters
+
 
 def living(work_dir: Path) -> list[int]:
     """Processes that belong to the launch in this folder, by their environment, whatever their parents are."""
@@ -41,6 +44,18 @@ def pids(work_dir: Path) -> list[int]:
     files = sorted((work_dir / "job/events").glob("*.jsonl"))
     events = [json.loads(line) for file in files for line in file.read_text().splitlines()]
     return [event["pid"] for event in events if event["event"] == "started"]
+
+
+def scenarios(work_dir: Path, **always: Any) -> Callable[..., LaunchResult]:
+    """Launches ``scenario_rank`` with a scenario and parameters beside those that always hold."""
+
+    def start(spec: dict[str, Any], on_event: Any = None, **parameters: Any) -> LaunchResult:
+        settings = DistributedParameters(**always, **parameters)
+        return launch(
+            "scenario_rank", spec, parameters=settings, framework="torch", work_dir=work_dir, on_event=on_event
+        )
+
+    return start
 
 
 def launching_process(work_dir: Path, spec: dict[str, Any], **parameters: Any) -> "subprocess.Popen[bytes]":

@@ -7,13 +7,13 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from launches import launching_process, living, pids, until
+from launches import launching_process, living, pids, scenarios, until
 
 import ncf_jobs
 from tandem.distributed import intel_mpi, mpirun
@@ -28,24 +28,13 @@ from tandem.parameters import DistributedParameters
 ABSENT = mpirun.mpirun_missing("intelmpi") or horovod_missing("torch", "intelmpi")
 needs_intel_mpi = pytest.mark.skipif(ABSENT is not None, reason=f"{ABSENT}: {intel_mpi.SET_UP}")
 needs_two_cores = pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="two ranks are bound to a core each")
+pytestmark = pytest.mark.usefixtures("nothing_is_left")
 CPUS = sorted(os.sched_getaffinity(0))[:2]
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left(tmp_path: Path) -> Iterator[None]:
-    yield
-    assert living(tmp_path) == []
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., LaunchResult]:
-    def start(spec: dict[str, Any], on_event: Any = None, **parameters: Any) -> LaunchResult:
-        settings = DistributedParameters(mpi="intelmpi", **parameters)
-        return launch(
-            "scenario_rank", spec, parameters=settings, framework="torch", work_dir=tmp_path, on_event=on_event
-        )
-
-    return start
+    return scenarios(tmp_path, mpi="intelmpi")
 
 
 @pytest.mark.slow

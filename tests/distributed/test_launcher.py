@@ -7,12 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from launches import launching_process, living, pids, until
+from launches import launching_process, living, pids, scenarios, until
 
 from tandem.distributed import collectives, mpirun
 from tandem.distributed.binding import expression
@@ -22,25 +22,14 @@ from tandem.distributed.topology import Cpu, Topology, detect
 from tandem.errors import UserError
 from tandem.parameters import DistributedParameters
 
+pytestmark = pytest.mark.usefixtures("nothing_is_left")
 ONE_AND_TWO = [1, pytest.param(2, marks=pytest.mark.slow)]
 TWO_CORES = len(os.sched_getaffinity(0)) >= 2
 
 
-@pytest.fixture(autouse=True)
-def nothing_is_left(tmp_path: Path) -> Iterator[None]:
-    yield
-    assert living(tmp_path) == []
-
-
 @pytest.fixture
 def run(tmp_path: Path) -> Callable[..., LaunchResult]:
-    def start(spec: dict[str, Any], on_event: Any = None, **parameters: Any) -> LaunchResult:
-        settings = DistributedParameters(**parameters)
-        return launch(
-            "scenario_rank", spec, parameters=settings, framework="torch", work_dir=tmp_path, on_event=on_event
-        )
-
-    return start
+    return scenarios(tmp_path)
 
 
 @pytest.fixture

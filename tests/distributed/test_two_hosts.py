@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from launches import pids
 from two_hosts import NAMES, NETWORK, TwoHosts, why_not
 
 import ncf_jobs
@@ -128,12 +129,6 @@ def test_faults_in_mid_epoch_are_named_and_the_resumed_job_ends_as_one_that_was_
     assert hosts.living() == []
     run(resumed)
     assert results(resumed) == results(whole)
-
-
-def pids(work_dir: Path) -> list[int]:
-    files = sorted((work_dir / "job/events").glob("*.jsonl"))
-    events = [json.loads(line) for file in files for line in file.read_text().splitlines()]
-    return [event["pid"] for event in events if event["event"] == "started"]
 
 
 def test_wide_and_deep_ends_as_on_one_host(run: Callable[..., LaunchResult], tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from tandem.models.ncf import load_ncf
 from tandem.parameters import DistributedParameters
 from tandem.training.jobs import NCFJob
 from tandem.training.ncf import NCFTrainer, train_ncf
+from trainings import Events, InterruptedJobError
 
 FRESH: dict[str, Any] = {"negatives": "fresh", "fresh_negatives": 3}
 SHARED: dict[str, Any] = {"negatives": "shared", "shared_negatives": 16, "fresh_negatives": 3}
@@ -31,10 +32,6 @@ KINDS = {
 }
 
 
-class InterruptedJobError(Exception):
-    pass
-
-
 # Everything but the order of the rows in a global batch is then the same for any number of ranks.
 NO_NOISE: dict[str, Any] = {
     "epochs": 6,
@@ -47,14 +44,8 @@ NO_NOISE: dict[str, Any] = {
 
 def train(job: NCFJob, stop_after: int | None = None) -> list[dict[str, Any]]:
     """Train in this process; stop_after: interrupt when so many epochs have been reported."""
-    events: list[dict[str, Any]] = []
-
-    def emit(event: dict[str, Any]) -> None:
-        events.append(event)
-        if stop_after is not None and sum(one["event"] == "epoch" for one in events) >= stop_after:
-            raise InterruptedJobError
-
-    train_ncf(job, SingleRank(), emit)
+    events = Events(stop_after)
+    train_ncf(job, SingleRank(), events)
     return events
 
 

@@ -1,7 +1,5 @@
 """NCF trained on more stored rows than the memory given: the same rows, the same curve, and no more memory."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +16,12 @@ from tandem.training.jobs import NCFJob
 from tandem.training.ncf import NCFTrainer
 from tandem.training.ncf_data import load_ncf_data
 from tandem.training.ncf_streaming import load_or_stream
+from trainings import REPORT, Events, InterruptedJobError, peak
 
 LIMIT_MB = 2.0
 PLENTY: dict[str, Any] = {"copies": 25, "epochs": 4, "batch_size": 500, "learning_rate": 0.01}
 TRAIN = """
-import resource, sys
+import sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
@@ -33,26 +32,15 @@ job = NCFJob.model_validate_json(Path(sys.argv[1]).read_text())
 trainer = NCFTrainer(job, SingleRank(), lambda event: None)
 trainer.fit()
 trainer.save()
-print(trainer.state.history[-1]["samples"], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
-"""
-
-
-class InterruptedJobError(Exception):
-    pass
+""" + REPORT.format(state="trainer.state")
 
 
 def train(job: NCFJob, stop_after: int | None = None) -> tuple[NCFTrainer, list[str]]:
     """The training and its messages; stop_after: interrupt when so many epochs have been reported."""
-    events: list[dict[str, Any]] = []
-
-    def emit(event: dict[str, Any]) -> None:
-        events.append(event)
-        if stop_after is not None and sum(one["event"] == "epoch" for one in events) >= stop_after:
-            raise InterruptedJobError
-
-    trainer = NCFTrainer(job, SingleRank(), emit)
+    events = Events(stop_after)
+    trainer = NCFTrainer(job, SingleRank(), events)
     trainer.fit()
-    return trainer, [event.get("message", "") for event in events]
+    return trainer, events.messages
 
 
 @pytest.mark.slow
@@ -142,14 +130,13 @@ def write_long_job(folder: Path, rows: int, limit_mb: float, epochs: int) -> Pat
 def test_ten_times_the_limit_trains_inside_it(tmp_path: Path) -> None:
     limit, row_megabytes = 48.0, 16 / 1e6
 
-    def peak(name: str, rows: int, epochs: int) -> float:
+    def needed(name: str, rows: int, epochs: int) -> float:
         job = write_long_job(tmp_path / name, rows, limit, epochs)
-        run = subprocess.run([sys.executable, "-c", TRAIN, str(job)], capture_output=True, text=True, check=True)
-        samples, megabytes = map(float, run.stdout.split())
+        samples, megabytes = peak(TRAIN, job)
         assert samples == pytest.approx(0.9 * rows, rel=0.05)
         return megabytes
 
     rows = 30_500_000
     assert rows * row_megabytes > 10 * limit
-    framework = peak("few", 100_000, 5)
-    assert peak("many", rows, 1) - framework < limit
+    framework = needed("few", 100_000, 5)
+    assert needed("many", rows, 1) - framework < limit

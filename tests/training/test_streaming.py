@@ -1,7 +1,5 @@
 """Training on more rows than the memory given: the same rows, the same model, the same curve, and no more memory."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +15,14 @@ from tandem.parameters import DistributedParameters
 from tandem.training.score_bins import ScoreBins
 from tandem.training.wide_and_deep import train_wide_and_deep
 from tandem.training.wide_and_deep_job import WideAndDeepJob
+from trainings import REPORT, Events, InterruptedJobError, peak
 from wnd_jobs import DEFAULTS, SIZES, columns, write_job
 
 LIMIT_MB = 3.0
 PLENTY: dict[str, Any] = {"rows": 40_000, "epochs": 4, "batch_size": 400, "early_stopping": None}
 NUMBERS = tuple(f"number_{index}" for index in range(40))
 TRAIN = """
-import resource, sys
+import sys
 from pathlib import Path
 from tandem.training.keras_loop import keras_threads
 keras_threads()
@@ -32,23 +31,12 @@ from tandem.training.wide_and_deep import train_wide_and_deep
 from tandem.training.wide_and_deep_job import WideAndDeepJob
 job = WideAndDeepJob.model_validate_json(Path(sys.argv[1]).read_text())
 trainer = train_wide_and_deep(job, SingleRank(), lambda event: None)
-print(trainer.state.history[-1]["samples"], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
-"""
-
-
-class InterruptedJobError(Exception):
-    pass
+""" + REPORT.format(state="trainer.state")
 
 
 def train(job: WideAndDeepJob, stop_after: int | None = None) -> Any:
-    events: list[dict[str, Any]] = []
-
-    def emit(event: dict[str, Any]) -> None:
-        events.append(event)
-        if stop_after is not None and sum(one["event"] == "epoch" for one in events) >= stop_after:
-            raise InterruptedJobError
-
-    return train_wide_and_deep(job, SingleRank(), emit), events
+    events = Events(stop_after)
+    return train_wide_and_deep(job, SingleRank(), events), events
 
 
 def test_the_loss_curve_is_that_of_the_same_rows_in_memory(tmp_path: Path) -> None:
@@ -131,17 +119,16 @@ def write_wide_job(folder: Path, rows: int, limit_mb: float) -> Path:
 def test_ten_times_the_limit_trains_inside_it(tmp_path: Path) -> None:
     limit, row_megabytes = 48.0, 184 / 1e6
 
-    def peak(name: str, rows: int) -> float:
+    def needed(name: str, rows: int) -> float:
         job = write_wide_job(tmp_path / name, rows, limit)
-        run = subprocess.run([sys.executable, "-c", TRAIN, str(job)], capture_output=True, text=True, check=True)
-        samples, megabytes = map(float, run.stdout.split())
+        samples, megabytes = peak(TRAIN, job)
         assert samples == pytest.approx(0.8 * rows, rel=0.05)
         return megabytes
 
     rows = 2_650_000
     assert rows * row_megabytes > 10 * limit
-    framework = peak("few", 10_000)
-    assert peak("many", rows) - framework < limit
+    framework = needed("few", 10_000)
+    assert needed("many", rows) - framework < limit
 
 
 def test_scores_in_bins_rank_as_the_scores_do() -> None:

@@ -16,6 +16,7 @@ from tandem.models.two_tower_config import load_config
 from tandem.parameters import DistributedParameters
 from tandem.training.two_tower import TwoTowerTrainer, train_two_tower
 from tandem.training.two_tower_job import TwoTowerJob
+from trainings import Events, InterruptedJobError
 from two_tower_jobs import ITEMS, USERS, write_job
 
 COMBINATIONS = {
@@ -92,20 +93,9 @@ def test_every_user_and_item_has_one_vector_and_every_test_row_a_probability(two
     assert 0.0 < probabilities.min() < probabilities.max() < 1.0
 
 
-class InterruptedJobError(Exception):
-    pass
-
-
-def train(job: TwoTowerJob, stop_after: int = 99) -> TwoTowerTrainer:
+def train(job: TwoTowerJob, stop_after: int | None = None) -> TwoTowerTrainer:
     """Train in this process; stop_after: interrupt when so many epochs have been reported."""
-    epochs = []
-
-    def emit(event: dict[str, Any]) -> None:
-        epochs.extend([event] if event["event"] == "epoch" else [])
-        if len(epochs) >= stop_after:
-            raise InterruptedJobError
-
-    trainer = TwoTowerTrainer(job, SingleRank(), emit)
+    trainer = TwoTowerTrainer(job, SingleRank(), Events(stop_after))
     try:
         trainer.fit()
     except InterruptedJobError:

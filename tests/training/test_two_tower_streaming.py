@@ -1,7 +1,5 @@
 """Two towers trained on more rows than the memory given: the same rows, the same curve, and no more memory."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import pytest
 from tandem.distributed.collectives import SingleRank
 from tandem.training.two_tower import TwoTowerTrainer
 from tandem.training.two_tower_job import TwoTowerJob
+from trainings import REPORT, Events, InterruptedJobError, peak
 from two_tower_jobs import DEFAULTS, SIZES, write_job
 
 LIMIT_MB = 3.0
@@ -21,7 +20,7 @@ CURVES = {"train_loss": 0.03, "val_auc": 0.05, "val_recall@100": 0.02}
 LEARNT = 2  # epochs, before which a curve falls steeply, and when it does so is left to the order of the rows
 NUMBERS = tuple(f"number_{index}" for index in range(40))
 TRAIN = """
-import resource, sys
+import sys
 from pathlib import Path
 from tandem.training.keras_loop import keras_threads
 keras_threads()
@@ -32,26 +31,15 @@ job = TwoTowerJob.model_validate_json(Path(sys.argv[1]).read_text())
 trainer = TwoTowerTrainer(job, SingleRank(), lambda event: None)
 trainer.fit()
 trainer.save()
-print(trainer.loop.state.history[-1]["samples"], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
-"""
-
-
-class InterruptedJobError(Exception):
-    pass
+""" + REPORT.format(state="trainer.loop.state")
 
 
 def train(job: TwoTowerJob, stop_after: int | None = None) -> tuple[TwoTowerTrainer, list[str]]:
     """The training and its messages; stop_after: interrupt when so many epochs have been reported."""
-    events: list[dict[str, Any]] = []
-
-    def emit(event: dict[str, Any]) -> None:
-        events.append(event)
-        if stop_after is not None and sum(one["event"] == "epoch" for one in events) >= stop_after:
-            raise InterruptedJobError
-
-    trainer = TwoTowerTrainer(job, SingleRank(), emit)
+    events = Events(stop_after)
+    trainer = TwoTowerTrainer(job, SingleRank(), events)
     trainer.fit()
-    return trainer, [event.get("message", "") for event in events]
+    return trainer, events.messages
 
 
 def weights(trainer: TwoTowerTrainer) -> list[np.ndarray[Any, Any]]:
@@ -146,15 +134,14 @@ def write_wide_job(folder: Path, rows: int, loss: str, limit_mb: float, epochs: 
 def test_ten_times_the_limit_trains_inside_it(tmp_path: Path, loss: str) -> None:
     limit, row_megabytes = 48.0, 192 / 1e6
 
-    def peak(name: str, rows: int, epochs: int) -> float:
+    def needed(name: str, rows: int, epochs: int) -> float:
         job = write_wide_job(tmp_path / name, rows, loss, limit, epochs)
-        run = subprocess.run([sys.executable, "-c", TRAIN, str(job)], capture_output=True, text=True, check=True)
-        samples, megabytes = map(float, run.stdout.split())
+        samples, megabytes = peak(TRAIN, job)
         assert samples == pytest.approx((0.4 if loss == "softmax" else 0.8) * rows, rel=0.05)
         return megabytes
 
     rows = 2_550_000
     assert rows * row_megabytes > 10 * limit
     # Many steps: the number of a batch's distinct items varies, and oneDNN keeps code for every one that it has met.
-    framework = peak("few", 10_000, 60)
-    assert peak("many", rows, 1) - framework < limit
+    framework = needed("few", 10_000, 60)
+    assert needed("many", rows, 1) - framework < limit

@@ -17,23 +17,14 @@ from tandem.models.wide_and_deep import build_wide_and_deep
 from tandem.training.wide_and_deep import train_wide_and_deep
 from tandem.training.wide_and_deep_job import WideAndDeepJob, sizes_of_columns
 from tandem.training.wide_and_deep_scoring import WideAndDeepScorer, predict_rows
+from trainings import Events, InterruptedJobError
 from wnd_jobs import DEFAULTS, SIZES, columns, write_job
-
-
-class InterruptedJobError(Exception):
-    pass
 
 
 def train(job: WideAndDeepJob, stop_after: int | None = None) -> Any:
     """Train in this process; stop_after: interrupt when so many epochs have been reported."""
-    events: list[dict[str, Any]] = []
-
-    def emit(event: dict[str, Any]) -> None:
-        events.append(event)
-        if stop_after is not None and sum(one["event"] == "epoch" for one in events) >= stop_after:
-            raise InterruptedJobError
-
-    return train_wide_and_deep(job, SingleRank(), emit), events
+    events = Events(stop_after)
+    return train_wide_and_deep(job, SingleRank(), events), events
 
 
 def weights(trainer: Any) -> list[np.ndarray[Any, Any]]:

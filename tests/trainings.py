@@ -1,0 +1,41 @@
+"""What tests of trainings share: a training cut off between two epochs, and the memory of one in its own process."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+
+class InterruptedJobError(Exception):
+    pass
+
+
+class Events(list[dict[str, Any]]):
+    """Takes what a training reports; stop_after: interrupts it when so many epochs have been reported."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        super().__init__()
+        self.stop_after = stop_after
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        self.append(event)
+        if self.stop_after is not None and sum(one["event"] == "epoch" for one in self) >= self.stop_after:
+            raise InterruptedJobError
+
+    @property
+    def messages(self) -> list[str]:
+        return [event.get("message", "") for event in self]
+
+
+# How a program that `peak` runs ends; `trainer` has trained the job in its first argument.
+REPORT = """
+import resource
+print({state}.history[-1]["samples"], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
+"""
+
+
+def peak(program: str, job: Path) -> tuple[float, float]:
+    """Samples of the last epoch, and the megabytes that the process had at most."""
+    done = subprocess.run([sys.executable, "-c", program, str(job)], capture_output=True, text=True, check=True)
+    samples, megabytes = map(float, done.stdout.split())
+    return samples, megabytes
