@@ -16,17 +16,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn import functional
 
 from tandem.errors import UserError
 from tandem.models.dropout import dropout, relu_dropout
+from tandem.models.gather import gather
 from tandem.models.ncf_config import FORMAT_VERSION, Calibration, NeuMFConfig, SideSizes
 from tandem.models.ncf_scorer import SCORER_FILE
 from tandem.parameters import NeuMFParameters
@@ -55,6 +55,21 @@ class SideTable:
     categorical: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict)
     bags: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     numeric: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+
+
+class SideRows(NamedTuple):
+    """What a side brings to a pair: its GMF embedding [..., G], and its half of the first MLP layer [..., H]; float."""
+
+    gmf: Tensor
+    half: Tensor
+
+    def of(self, rows: Tensor) -> "SideRows":
+        """Some of the rows, by number, int of any shape [...]."""
+        return SideRows(gather(self.gmf, rows), gather(self.half, rows))
+
+    def unsqueeze(self, dim: int) -> "SideRows":
+        """With a dimension of 1 at ``dim``."""
+        return SideRows(self.gmf.unsqueeze(dim), self.half.unsqueeze(dim))
 
 
 class Side(nn.Module):
@@ -92,31 +107,33 @@ class Side(nn.Module):
         for column in range(self.num_numeric):
             self.numbers[:, column] = torch.from_numpy(table.numeric[self.sizes.numeric[column]])
 
-    def forward(self, ids_B: Tensor) -> Tensor:
-        """GMF embedding and half of the first MLP layer of each id: float [B, G + H]."""
+    def forward(self, ids_B: Tensor) -> SideRows:
+        """GMF embedding, and half of the first MLP layer, of each id."""
         if ids_B.numel() * 2 >= self.sizes.num_ids:
-            return functional.embedding(ids_B, self._rows(None))
-        return self._rows(ids_B.reshape(-1)).view(*ids_B.shape, -1)
+            return self.all().of(ids_B)
+        gmf, first = self._rows(ids_B.reshape(-1))
+        return SideRows(gmf.view(*ids_B.shape, -1), first.view(*ids_B.shape, -1))
 
-    def all(self) -> Tensor:
-        """The same for every id: float [num_ids, G + H]."""
+    def all(self) -> SideRows:
+        """The same for every id."""
         return self._rows(None)
 
-    def _rows(self, ids_B: Tensor | None) -> Tensor:
+    def _rows(self, ids_B: Tensor | None) -> SideRows:
         def pick(table: Tensor) -> Tensor:
-            return table if ids_B is None else functional.embedding(ids_B, table)
+            return table if ids_B is None else gather(table, ids_B)
 
         parts = [pick(self.mlp.weight)]
         if len(self.categorical):
             codes = self.codes if ids_B is None else self.codes[ids_B]
-            parts += [layer(codes[:, column]) for column, layer in enumerate(self.categorical.values())]
+            tables = (layer.get_parameter("weight") for layer in self.categorical.values())
+            parts += [gather(table, codes[:, column]) for column, table in enumerate(tables)]
         for name, layer in self.bags.items():
             bag = self.get_buffer(f"bag_{name}")
             parts.append(layer(bag if ids_B is None else bag[ids_B]))
         if self.num_numeric:
             parts.append(self.numbers if ids_B is None else self.numbers[ids_B])
         gmf, mlp = (self._drop(values) for values in (pick(self.gmf.weight), torch.cat(parts, 1)))
-        return torch.cat([gmf, self.first_layer(mlp)], 1)
+        return SideRows(gmf, self.first_layer(mlp))
 
     def _drop(self, values: Tensor) -> Tensor:
         """Dropout of embeddings: one mask per id and step, the same for all rows of that id where it can be."""
@@ -183,8 +200,9 @@ class NeuMF(nn.Module):
         """
         user_rows = self.users(users)
         item_rows = self.items(torch.cat([negatives, positive_items]))
-        negative_rows, positive_item_rows = torch.split(item_rows, [len(negatives), len(positive_items)])
-        positives = self._pairs(functional.embedding(positive_rows, user_rows), positive_item_rows)
+        sizes = [len(negatives), len(positive_items)]
+        negative_rows, positive_item_rows = map(SideRows, *(torch.split(part, sizes) for part in item_rows))
+        positives = self._pairs(user_rows.of(positive_rows), positive_item_rows)
         return positives, self._cross(user_rows, negative_rows)
 
     def probability(self, logits: Tensor) -> Tensor:
@@ -192,24 +210,25 @@ class NeuMF(nn.Module):
         return torch.sigmoid(self.config.calibration.scale * logits + self.config.calibration.offset)
 
     @torch.no_grad()
-    def score_all(self, users: Tensor, item_rows: Tensor | None = None, *, max_cells: int = 4_000_000) -> Tensor:
+    def score_all(self, users: Tensor, item_rows: SideRows | None = None, *, max_cells: int = 4_000_000) -> Tensor:
         """Logits [B, I] of every item (id 0 included) for each user, in blocks of bounded memory.
 
         item_rows: ``model.items.all()``, when the caller has it already. max_cells: floats of one block's widest
         intermediate, which bounds the memory.
         """
         item_rows = self.items.all() if item_rows is None else item_rows
-        width = item_rows.shape[1]
-        block = max(1, max_cells // (item_rows.shape[0] * width))
-        user_rows = self.users(users)
-        scores = torch.empty(len(users), item_rows.shape[0])
+        num_items, width = item_rows.half.shape
+        block = max(1, max_cells // (num_items * (self.gmf_dim + width)))
+        gmf, half = self.users(users)
+        scores = torch.empty(len(users), num_items)
         for start in range(0, len(users), block):
-            scores[start : start + block] = self._cross(user_rows[start : start + block], item_rows)
+            part = slice(start, start + block)
+            scores[part] = self._cross(SideRows(gmf[part], half[part]), item_rows)
         return scores
 
-    def _pairs(self, user_rows: Tensor, item_rows: Tensor) -> Tensor:
-        """[..., G + H] of users and items, broadcast against each other, to logits [...]."""
-        (user_gmf, user_half), (item_gmf, item_half) = self._parts(user_rows), self._parts(item_rows)
+    def _pairs(self, users: SideRows, items: SideRows) -> Tensor:
+        """Rows [...] of users and items, broadcast against each other, to logits [...]."""
+        (user_gmf, user_half), (item_gmf, item_half) = users, items
         user_gmf = self._weigh(user_gmf)
         if user_gmf.shape == item_gmf.shape:
             gmf = (user_gmf * item_gmf).sum(-1)
@@ -217,9 +236,9 @@ class NeuMF(nn.Module):
             gmf = (item_gmf @ user_gmf.transpose(-1, -2)).squeeze(-1)
         return gmf + self._mlp(user_half + item_half)
 
-    def _cross(self, user_rows: Tensor, item_rows: Tensor) -> Tensor:
-        """[B, G + H] of users and [K, G + H] of items to the logits of all pairs [B, K]."""
-        (user_gmf, user_half), (item_gmf, item_half) = self._parts(user_rows), self._parts(item_rows)
+    def _cross(self, users: SideRows, items: SideRows) -> Tensor:
+        """Rows [B] of users and [K] of items to the logits of all pairs [B, K]."""
+        (user_gmf, user_half), (item_gmf, item_half) = users, items
         return self._weigh(user_gmf) @ item_gmf.T + self._mlp(user_half.unsqueeze(1) + item_half)
 
     def _weigh(self, user_gmf: Tensor) -> Tensor:
@@ -234,10 +253,6 @@ class NeuMF(nn.Module):
             hidden = relu_dropout(layer(hidden), self.dropout, training=self.training)
         _, weight_mlp = self._output_weights()
         return torch.add(hidden @ weight_mlp, self.output.bias)
-
-    def _parts(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        gmf, half = torch.split(rows, [self.gmf_dim, rows.shape[-1] - self.gmf_dim], -1)
-        return gmf, half
 
     def _output_weights(self) -> tuple[Tensor, Tensor]:
         weights = self.output.weight[0]
@@ -266,7 +281,9 @@ def _scorer_tensors(model: NeuMF) -> dict[str, Tensor]:
     training = model.training
     model.eval()
     with torch.no_grad():
-        tensors: dict[str, Tensor] = {"users": model.users.all(), "items": model.items.all()}
+        tensors: dict[str, Tensor] = {
+            name: torch.cat(side.all(), 1) for name, side in (("users", model.users), ("items", model.items))
+        }
     model.train(training)
     plain_sum = torch.ones(model.gmf_dim - model.num_gmf_weights)
     tensors |= {"output": torch.cat([plain_sum, model.output.weight[0]]), "bias": model.output.bias}

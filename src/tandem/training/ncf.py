@@ -17,6 +17,7 @@ from tandem.errors import UserError
 from tandem.models.ncf import Calibration, NeuMF, NeuMFConfig, save_ncf
 from tandem.training.calibration import first_of, fit_calibration
 from tandem.training.checkpoints import Checkpoint, load_checkpoint, remove_checkpoint, save_checkpoint
+from tandem.training.flat_adam import FlatAdam
 from tandem.training.history import Record, write_history, write_tensorboard
 from tandem.training.jobs import NCFJob
 from tandem.training.losses import summed_loss
@@ -73,9 +74,10 @@ class NCFTrainer:
         self.gradients = NCFGradients(self.model, self.communicator, most_ids)
         self.flat = self.gradients.flat
         self.communicator.broadcast_(self.flat.values, 0)
-        kind = torch.optim.AdamW if self.parameters.decoupled_weight_decay else torch.optim.Adam
-        self.optimizer = kind(
-            [{"params": [group]} for group in self.flat.groups], weight_decay=self.parameters.weight_decay, fused=True
+        self.optimizer = FlatAdam(
+            self.flat.groups,
+            weight_decay=self.parameters.weight_decay,
+            decoupled=self.parameters.decoupled_weight_decay,
         )
         self.state.phase, self.state.epoch, self.state.best_weights = phase, 0, None
 
@@ -173,11 +175,9 @@ class NCFTrainer:
         with torch.autocast("cpu", torch.bfloat16, enabled=self.parameters.precision == "bf16"):
             loss = summed_loss(self.model, batch, self.parameters)
         loss = loss / (global_rows * self.data.training.loss_weight_per_row)
-        gmf, mlp = self.optimizer.param_groups
-        gmf["lr"], mlp["lr"] = rate, rate * self.parameters.mlp_learning_rate_factor
         loss.backward()  # type: ignore[no-untyped-call]
         self.gradients.add_up(batch)
-        self.optimizer.step()
+        self.optimizer.step([rate, rate * self.parameters.mlp_learning_rate_factor])
         return loss.detach()
 
     def _emit_progress(self, epoch: int, step: int, loss: float, speed: float) -> None:
@@ -231,9 +231,7 @@ class NCFTrainer:
         identity = self._identity()
         if self.communicator.rank != 0:
             return
-        tensors = {"weights": self.flat.copy()}
-        for index, group in enumerate(self.flat.groups):
-            tensors |= {f"{name}.{index}": value for name, value in self.optimizer.state[group].items()}
+        tensors = {"weights": self.flat.copy(), **self.optimizer.state()}
         if self.state.best_weights is not None:
             tensors["best_weights"] = self.state.best_weights
         save_checkpoint(Checkpoint(tensors, self.state.to_json(), identity), self.job.checkpoints)
@@ -245,9 +243,7 @@ class NCFTrainer:
         if checkpoint.state["phase"] != self.state.phase:
             self._begin(checkpoint.state["phase"])
         self.flat.load(tensors["weights"])
-        for index, group in enumerate(self.flat.groups):
-            moments = {name: tensors[f"{name}.{index}"] for name in ("step", "exp_avg", "exp_avg_sq")}
-            self.optimizer.state[group] = moments
+        self.optimizer.load(tensors)
         self.state = TrainingState.from_json(checkpoint.state, tensors.get("best_weights"))
 
 

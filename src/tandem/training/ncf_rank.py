@@ -14,6 +14,8 @@ def main(spec: dict[str, Any], ranks: Communicator) -> None:
     from tandem.training.ncf import train_ncf
 
     torch.use_deterministic_algorithms(True)
+    # Which would write every result twice.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     # Adam's moments of rows without gradients decay into denormal numbers, with which a core is many times slower.
     torch.set_flush_denormal(True)
     train_ncf(NCFJob.model_validate(spec), ranks, emit)
