@@ -21,8 +21,14 @@ FILES_OF_THE_SDIST = {
     "cmake/Modules/FindTensorflow.cmake",
     "horovod/common/common.h",
     "horovod/common/group_table.h",
+    "horovod/common/operations.cc",
+    "horovod/common/tensor_queue.cc",
+    "horovod/common/tensor_queue.h",
     "horovod/tensorflow/CMakeLists.txt",
     "horovod/torch/CMakeLists.txt",
+    "horovod/torch/handle_manager.cc",
+    "horovod/torch/handle_manager.h",
+    "horovod/torch/mpi_ops_v2.cc",
 }
 
 
