@@ -28,7 +28,7 @@ def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
     configure_project("tandem")
-    monkeypatch.setattr("tandem.cli.quiet_logging", lambda: None)
+    monkeypatch.setattr("tandem.cli.run_command.quiet_logging", lambda: None)
 
 
 def invoke(*arguments: str) -> Result:

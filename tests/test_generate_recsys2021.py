@@ -15,7 +15,7 @@ def generate(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """The command, in an empty folder and in the session of the tests."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", "")
-    monkeypatch.setattr("tandem.cli.quiet_logging", lambda: None)
+    monkeypatch.setattr("tandem.cli.data.quiet_logging", lambda: None)
 
     def run(*arguments: str) -> Result:
         return CliRunner().invoke(cli, ["generate", "recsys2021", *arguments], prog_name="tandem")

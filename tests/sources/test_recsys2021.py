@@ -8,7 +8,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from recsys2021_raw_rows import NAMES, line, row, table, write_halves
-from tandem.cli import user_line
+from tandem.cli.one_line import user_line
 from tandem.sources.recsys2021 import SCHEMA, read_recsys2021
 
 NOW = 1_700_000_000

@@ -1,0 +1,102 @@
+"""``kedro run`` as this project has it: checked before it begins, quiet, interruptible, and with a dry run."""
+
+import contextlib
+import pkgutil
+import signal
+import sys
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import click
+from kedro.framework.cli.project import run as kedro_run
+from kedro.framework.project import pipelines
+
+import tandem.pipelines
+from tandem.cli.logs import quiet_logging
+from tandem.cli.one_line import environments, one_line_errors
+from tandem.errors import UserError, did_you_mean
+from tandem.hooks import LazySparkHook
+
+DRY_RUNNER = "tandem.dry_run.DryRunner"  # imported where it is asked for
+RUN_AS_KEDRO_DOES: Callable[..., Any] = cast(Callable[..., Any], kedro_run.callback)
+# Options of a run that may leave out the first nodes.
+NOT_WHOLE = ("from_nodes", "node_names", "from_inputs", "namespaces", "only_missing_outputs")
+
+
+def check_source(conf_source: str | None) -> None:
+    """Raise UserError for what is no configuration; Kedro has a traceback for a broken archive."""
+    source = Path(conf_source or "conf")
+    if conf_source is not None and source.exists():  # else it is an address, which Kedro opens
+        if source.is_file() and not (tarfile.is_tarfile(source) or zipfile.is_zipfile(source)):
+            raise UserError(f"--conf-source: {source} is neither a folder nor an intact .tar.gz or .zip of one")
+        if "base" not in environments(source):
+            raise UserError(f"--conf-source: {source} holds no configuration: there is no folder base in it")
+
+
+def check_names(options: Mapping[str, Any]) -> None:
+    """Raise UserError for an unknown pipeline or tag; Kedro has a traceback for the one and no name for the other."""
+    known = {module.name for module in pkgutil.iter_modules(tandem.pipelines.__path__)} | {"__default__"}
+    asked = [*(options.get("pipelines") or ()), *([options["pipeline"]] if options.get("pipeline") else ())]
+    for name in asked:
+        if name not in known:
+            raise UserError(f"--pipelines: there is no pipeline {name}; {did_you_mean(name, known)}")
+    tags = {tag for pipeline in pipelines.values() for node in pipeline.nodes for tag in node.tags}
+    for tag in options.get("tags") or ():
+        if tag not in tags:
+            raise UserError(f"--tags: no node has the tag {tag}; {did_you_mean(tag, tags)}")
+
+
+def _run(*, dry_run: bool, **options: Any) -> Any:
+    quiet_logging()
+    with one_line_errors(options.get("conf_source")):
+        check_source(options.get("conf_source"))
+        check_names(options)
+        if dry_run:
+            options["runner"] = DRY_RUNNER
+        elif options.get("runner") in (None, "SequentialRunner") and not options.get("runner_params"):
+            # A node's outputs are written at the same time: one small write alone leaves cores idle.
+            options["runner_params"] = {"is_async": True}
+        LazySparkHook.starts_early = not dry_run and _begins_with_spark(options)
+        with interruptible():
+            return RUN_AS_KEDRO_DOES(**options)
+
+
+def _begins_with_spark(options: Mapping[str, Any]) -> bool:
+    """Whether the data processing is asked for, from its beginning and in this process."""
+    asked = [*(options.get("pipelines") or ()), *filter(None, [options.get("pipeline")])] or ["__default__"]
+    here = options.get("runner") in (None, "SequentialRunner")
+    whole = not any(options.get(name) for name in NOT_WHOLE)
+    return here and whole and not {"__default__", "data_processing"}.isdisjoint(asked)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C also ends what other threads wait for: Spark's writes."""
+
+    def stop(number: int, frame: object) -> None:
+        spark = sys.modules.get("tandem.datasets.spark_session")
+        if spark is not None:
+            spark.stop_java()
+        raise KeyboardInterrupt
+
+    original = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, original)
+
+
+run = click.Command(
+    "run",
+    params=[
+        *kedro_run.params,
+        click.Option(
+            ["--dry-run"], is_flag=True, help="Print how Spark and the ranks would be started; start nothing."
+        ),
+    ],
+    callback=_run,
+    help="Run pipelines, or a part of them by tags.",
+)
