@@ -113,6 +113,16 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert (tmp_path / "new" / "file").read_text() == "new"
 
 
+def test_a_file_system_that_makes_no_folders_is_named() -> None:
+    with (
+        pytest.raises(
+            UserError, match="cannot write /proc/none/new: no folder can be made in /proc/none; choose another"
+        ),
+        staged_folder(Path("/proc/none/new")),
+    ):
+        pass
+
+
 def test_a_full_disk_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"cannot write .*target: No space left"), staged_file(tmp_path / "target"):
         raise OSError(28, "No space left on device")

@@ -44,7 +44,7 @@ def staged_folder(target: Path) -> Iterator[Path]:
     """
     staging = _sibling(target, "new")
     with explaining_writes(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_parent(target)
         staging.mkdir()
         try:
             yield staging
@@ -62,7 +62,7 @@ def staged_file(target: Path) -> Iterator[Path]:
     """
     staging = _sibling(target, "new")
     with explaining_writes(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_parent(target)
         try:
             yield staging
             staging.replace(target)
@@ -77,7 +77,7 @@ def move_into_place(source: Path, target: Path) -> None:
         UserError: the place cannot be written; ``source`` and ``target`` are as they were.
     """
     with explaining_writes(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_parent(target)
         if source.stat().st_dev == target.parent.stat().st_dev:
             swap_into_place(source, target)
             return
@@ -99,6 +99,13 @@ def swap_into_place(staging: Path, target: Path) -> None:
                 aside.rename(target)
             raise
         _remove(aside)
+
+
+def _make_parent(target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError as error:  # a file system that makes no folders, as /proc
+        raise UserError(f"cannot write {target}: no folder can be made in {error.filename}; choose another") from error
 
 
 def _sibling(target: Path, role: str) -> Path:
