@@ -38,7 +38,7 @@ def wait_for(condition: object, text: str, seconds: float = 120.0) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("first", "seen", "running"),
-    [("make_ncf_rows", "NCF epoch 3/", ["java", "ncf_rank"]), ("split_movielens", "split_movielens: ", ["java"])],
+    [("make_ncf_rows", "NCF epoch 1/", ["java", "ncf_rank"]), ("split_movielens", "split_movielens: ", ["java"])],
     ids=["in the training", "in Spark"],
 )
 def test_an_interrupted_run_leaves_no_process_and_no_half_written_output(

@@ -22,6 +22,25 @@ def test_a_plain_line_per_epoch_without_a_terminal(caplog, capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_short_epochs_share_a_line_and_the_first_and_last_of_each_phase_have_one(caplog):
+    told = [EPOCH | {"epoch": epoch, "epochs": 9, "phase": "search"} for epoch in range(1, 7)]  # stopped early
+    told += [EPOCH | {"epoch": epoch, "epochs": 4, "phase": "refit"} for epoch in range(1, 5)]
+    with caplog.at_level(logging.INFO), TrainingProgress("NCF") as progress:
+        for event in told:
+            progress(event)
+    said = [message.partition(":")[0] for message in caplog.messages]
+    assert said == ["NCF epoch 1/9", "NCF epoch 6/9", "NCF on all rows, epoch 1/4", "NCF on all rows, epoch 4/4"]
+
+
+def test_long_epochs_have_a_line_each(caplog, monkeypatch):
+    clock = iter(range(0, 1000, 3))
+    monkeypatch.setattr("tandem.training.progress.time.monotonic", lambda: float(next(clock)))
+    with caplog.at_level(logging.INFO), TrainingProgress("NCF") as progress:
+        for epoch in range(1, 5):
+            progress(EPOCH | {"epoch": epoch, "epochs": 9})
+    assert [message.partition(":")[0] for message in caplog.messages] == [f"NCF epoch {n}/9" for n in range(1, 5)]
+
+
 def test_a_bar_on_a_terminal(monkeypatch, capsys):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     event = {

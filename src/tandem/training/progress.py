@@ -1,26 +1,37 @@
-"""What a user sees of a running training: a bar on a terminal, a line per epoch everywhere."""
+"""What a user sees of a running training: a bar on a terminal, and a line per epoch, or per many short ones."""
 
 import logging
+import math
 import sys
+import time
 from typing import Any
 
 from tqdm import tqdm
 
 logger = logging.getLogger(__name__)
+# Between two lines, at least; a hundred epochs of a third of a second would bury everything else.
+LINE_SECONDS = 2.0
 
 
 class TrainingProgress:
-    """Takes the events of the ranks; use as a context manager, so that the bar is gone at the end, however it ends."""
+    """Takes the events of the ranks; use as a context manager, so that the bar is gone at the end, however it ends.
+
+    The first and the last epoch always get a line; all of them stand in ``history.json``.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._bar: tqdm[Any] | None = None
+        self._unsaid: dict[str, Any] | None = None
+        self._phase: str | None = None
+        self._said_at = -math.inf
 
     def __enter__(self) -> "TrainingProgress":
         return self
 
     def __exit__(self, *_: object) -> None:
         self._close()
+        self._say_what_is_left()
 
     def __call__(self, event: dict[str, Any]) -> None:
         """Show one event; kinds that are not of training are passed over."""
@@ -28,7 +39,17 @@ class TrainingProgress:
             self._show(event)
         elif event.get("event") == "epoch":
             self._close()
-            logger.info("%s", epoch_line(self.name, event))
+            if event.get("phase") != self._phase:
+                self._say_what_is_left()
+                self._phase, self._said_at = event.get("phase"), -math.inf
+            self._unsaid = event
+            if time.monotonic() - self._said_at >= LINE_SECONDS or event["epoch"] == event["epochs"]:
+                self._say_what_is_left()
+
+    def _say_what_is_left(self) -> None:
+        if self._unsaid is not None:
+            logger.info("%s", epoch_line(self.name, self._unsaid))
+            self._unsaid, self._said_at = None, time.monotonic()
 
     def _show(self, event: dict[str, Any]) -> None:
         if not sys.stderr.isatty():
