@@ -62,10 +62,11 @@ def launching_process(work_dir: Path, spec: dict[str, Any], **parameters: Any) -
     """A process that launches ``scenario_rank``, once all of its ranks have said hello."""
     script = work_dir / "launching.py"
     script.write_text(
-        "import json, sys\n"
+        "import json, signal, sys\n"
         "from pathlib import Path\n"
         "from tandem.distributed.launcher import launch\n"
         "from tandem.parameters import DistributedParameters\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
         "launch('scenario_rank', json.loads(sys.argv[2]), framework='torch', work_dir=Path(sys.argv[3]),\n"
         "       parameters=DistributedParameters.model_validate_json(sys.argv[1]))\n"
     )
