@@ -238,7 +238,7 @@ def two_hosts() -> list[Topology]:
 def test_the_command_of_two_hosts(tmp_path: Path) -> None:
     planned = replace(plan(two_hosts(), DistributedParameters(cores_per_rank=1), [1, 1]), named=True)
     reach = mpirun.Reach(("/usr/bin/ssh", "-q"), "10.0.0.0/8", 60.0, "the-id", ("OMP_NUM_THREADS", "TANDEM_JOB_ID"))
-    argv = mpirun.command(planned, "m", Path("/work/of/job/spec.json"), tmp_path / "rankfile", reach)
+    argv = mpirun.command(planned, "m", Path("/shared/of/job/spec.json"), tmp_path / "rankfile", reach)
     text = " ".join(argv)
     assert "--host node1:1,node2:1" in text
     for setting in (
@@ -248,7 +248,7 @@ def test_the_command_of_two_hosts(tmp_path: Path) -> None:
         "--mca btl self,sm,tcp",
         "--prtemca tandem_job_id the-id",
         "-x OMP_NUM_THREADS -x TANDEM_JOB_ID",
-        "--wdir /work/of/job",
+        "--wdir /shared/of/job",
     ):
         assert setting in text
     assert argv[argv.index("plm_ssh_agent") + 1] == "/usr/bin/ssh -q"

@@ -16,3 +16,8 @@ def test_rows_and_gradients_are_those_of_an_embedding(shape: tuple[int, ...], ki
         (look_up(table, ids) * weights).sum().backward()
     assert torch.equal(gather(tables[0], ids), torch.nn.functional.embedding(ids, tables[1]))
     torch.testing.assert_close(tables[0].grad, tables[1].grad)
+
+
+def test_an_id_outside_of_the_table_is_refused() -> None:
+    with pytest.raises(IndexError):
+        gather(torch.zeros(3, 2), torch.tensor([3]))

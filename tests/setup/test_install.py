@@ -68,7 +68,7 @@ def test_no_file_of_the_set_up_names_a_registry(root: Path) -> None:
     files = [root / "Makefile", root / "constraints.txt", root / "pyproject.toml", *(root / "setup").glob("*.*")]
     for path in files:
         text = path.read_text()
-        assert not any(word in text for word in ("https://", "http://", "--index-url", "find-links")), path
+        assert not any(word in text for word in ("://", "--index", "find-links")), path
 
 
 def test_a_set_up_with_nothing_changed_does_nothing(

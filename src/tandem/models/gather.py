@@ -25,7 +25,8 @@ def gather(table: Tensor, ids: Tensor) -> Tensor:
     """``table[ids]``: float [*ids.shape, dim] of a table [rows, dim] and int32 or int64 ids of any shape.
 
     What ``torch.nn.functional.embedding`` gives. Its backward pass on a CPU first counts the ids and goes through the
-    table once per thread, which takes several times as long where the table is no larger than the batch.
+    table once per thread, which takes several times as long where the table is no larger than the batch. Raises
+    IndexError where an id is not in the table.
     """
     rows: Tensor = _Gather.apply(table, ids)  # type: ignore[no-untyped-call]
     return rows
