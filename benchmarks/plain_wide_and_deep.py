@@ -1,13 +1,15 @@
 """What a user would write: Wide & Deep of Keras' own layers, and ``fit``.
 
-``python -m benchmarks.plain_wide_and_deep SPEC TEST EPOCHS`` takes the specification of a training job of ours, builds
-the same columns and widths, and prints samples per second of each epoch and the AUC of the rows in TEST as JSON.
+``python -m benchmarks.plain_wide_and_deep SPEC EPOCHS`` takes the specification of a training job of ours, builds the
+same columns and widths, trains on the same rows, and prints as JSON the samples per second of each epoch and the AUC
+after it, of the rows that the job holds out (none without such rows).
 """
 
 import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 
-from tandem.batches.columns import LABEL, read_column_rows
+from tandem.batches.columns import LABEL, ColumnRows, held_out, read_column_rows
 from tandem.evaluation.classification import classification_metrics
 from tandem.training.wide_and_deep_job import WideAndDeepJob
+
+Columns = Callable[[ColumnRows], dict[str, Any]]
 
 
 def build(job: WideAndDeepJob) -> keras.Model:
@@ -40,37 +44,44 @@ def build(job: WideAndDeepJob) -> keras.Model:
     return model
 
 
-class Speeds(keras.callbacks.Callback):  # type: ignore[misc]
-    """Samples per second of each epoch."""
+class Epochs(keras.callbacks.Callback):  # type: ignore[misc]
+    """Samples per second of each epoch, and the AUC of the rows held out after it."""
 
-    def __init__(self, rows: int) -> None:
+    def __init__(self, rows: int, held_out: ColumnRows, columns: Columns) -> None:
         super().__init__()
-        self.rows, self.found = rows, []
+        self.rows, self.held_out, self.columns = rows, held_out, columns
+        self.speeds: list[float] = []
+        self.aucs: list[float | None] = []
 
     def on_epoch_begin(self, *_: Any) -> None:
         self.started = time.perf_counter()
 
     def on_epoch_end(self, *_: Any) -> None:
-        self.found.append(self.rows / (time.perf_counter() - self.started))
+        self.speeds.append(self.rows / (time.perf_counter() - self.started))
+        if len(self.held_out):
+            scores = self.model.predict(self.columns(self.held_out), batch_size=4096, verbose=0)[:, 0]
+            self.aucs.append(classification_metrics(self.held_out.column(LABEL), scores)["auc"])
 
 
 def main() -> None:
-    """Train, score, and print."""
+    """Train and print."""
     job = WideAndDeepJob.model_validate_json(Path(sys.argv[1]).read_text())
-    names = (*job.parameters.model.id_columns, *job.parameters.model.continuous)
+    chosen = job.parameters
+    names = (*chosen.model.id_columns, *chosen.model.continuous)
+    rows = read_column_rows(job.train, (*job.sizes, LABEL), chosen.model.continuous)
+    validates = held_out(job.train, chosen.validation_fraction, job.seed)
 
-    def columns(path: Path) -> tuple[dict[str, Any], Any]:
-        rows = read_column_rows(path, (*job.sizes, LABEL), job.parameters.model.continuous)
-        return {name: rows.column(name) for name in names}, rows.column(LABEL)
+    def columns(some: ColumnRows) -> dict[str, Any]:
+        return {name: some.column(name) for name in names}
 
-    inputs, labels = columns(job.train)
+    train = rows.where(~validates)
     keras.utils.set_random_seed(job.seed)
-    speeds, model, batch = Speeds(len(labels)), build(job), job.parameters.batch_size
-    model.fit(inputs, labels, batch_size=batch, epochs=int(sys.argv[3]), verbose=0, callbacks=[speeds])
-    asked, truth = columns(Path(sys.argv[2]))
-    scores = model.predict(asked, batch_size=batch, verbose=0)[:, 0]
-    auc = classification_metrics(truth, scores)["auc"]
-    print(json.dumps({"speeds": speeds.found, "auc": auc}))
+    epochs, model = Epochs(len(train), rows.where(validates), columns), build(job)
+    labels = train.column(LABEL)
+    model.fit(
+        columns(train), labels, batch_size=chosen.batch_size, epochs=int(sys.argv[2]), verbose=0, callbacks=[epochs]
+    )
+    print(json.dumps({"speeds": epochs.speeds, "aucs": epochs.aucs}))
 
 
 if __name__ == "__main__":

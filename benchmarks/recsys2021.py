@@ -16,8 +16,8 @@ from benchmarks.vocabulary import speed_by_ids
 ROWS = 100_000
 KIND = ["recsys2021=unique", f"recsys2021_rows={ROWS}"]
 EPOCHS = 4
-# Planted rows have something to learn: enough of it for both to be past their start, and before they overfit.
-PLANTED_EPOCHS, PLANTED_RATE = 3, 0.0003
+# Planted rows have something to learn: both train until they overfit, and the best epoch of each counts.
+PLANTED_ROWS, PLANTED_EPOCHS, PLANTED_RATE = 300_000, 6, 0.001
 
 
 def our_speed(folder: Path, model: str, precision: str, ranks: int) -> float:
@@ -29,23 +29,24 @@ def our_speed(folder: Path, model: str, precision: str, ranks: int) -> float:
 
 
 def plain(folder: Path, epochs: int) -> dict[str, Any]:
-    """``speeds`` of the epochs and ``auc`` of the test rows: Keras' own ``fit`` of the same layers, on all cores."""
-    spec, test = folder / "data/06_models/jobs/wnd/spec.json", folder / "data/05_model_input/wnd/test.parquet"
-    command = [sys.executable, "-m", "benchmarks.plain_wide_and_deep", str(spec), str(test), str(epochs)]
+    """``speeds`` and ``aucs`` of the epochs: Keras' own ``fit`` of the same layers on the same rows, on all cores."""
+    spec = folder / "data/06_models/jobs/wnd/spec.json"
+    command = [sys.executable, "-m", "benchmarks.plain_wide_and_deep", str(spec), str(epochs)]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
-def auc_beside_plain(folder: Path) -> dict[str, float]:
-    """AUC on the same test rows after the same epochs over the same planted rows, two ranks of ours and plain Keras."""
+def auc_beside_plain(folder: Path, seed: int = 1) -> dict[str, list[float]]:
+    """AUC after each epoch on the same held-out rows, two ranks of ours and plain Keras on the same planted rows."""
     folder.mkdir()
-    parameters = [f"recsys2021_rows={ROWS}", f"wnd.epochs={PLANTED_EPOCHS}", f"wnd.learning_rate={PLANTED_RATE}"]
-    parameters += ["wnd.early_stopping=null", "wnd.validation_fraction=0", "distributed.num_ranks=2"]
-    tandem_run(folder, "--tags", "wnd", parameters=parameters)
-    metrics = json.loads((folder / "data/08_reporting/wnd/metrics.json").read_text())
-    theirs = plain(folder, PLANTED_EPOCHS)["auc"]
-    return {"Tandem": metrics["model"]["auc"], "plain Keras": theirs, "best": metrics["data"]["best_auc"]}
+    parameters = [f"recsys2021_rows={PLANTED_ROWS}", f"seed={seed}", "distributed.num_ranks=2"]
+    parameters += [f"wnd.epochs={PLANTED_EPOCHS}", f"wnd.learning_rate={PLANTED_RATE}", "wnd.early_stopping=null"]
+    tandem_run(folder, "--pipelines", "data_processing", "--tags", "recsys2021", parameters=parameters)
+    tandem_run(folder, "--nodes", "train_wnd", parameters=parameters)
+    history = json.loads((folder / "data/08_reporting/wnd/history.json").read_text())
+    ours = [record["val_auc"] for record in history]
+    return {"Tandem": ours, "plain Keras": plain(folder, PLANTED_EPOCHS)["aucs"]}
 
 
 def measure(folder: Path) -> dict[str, Any]:
@@ -66,7 +67,7 @@ def measure(folder: Path) -> dict[str, Any]:
         "samples_per_second": speeds | {"plain Keras, Wide & Deep, fp32, all cores": theirs},
         "ratio_to_plain": speeds["wnd, fp32, 2 rank(s)"] / theirs,
         "samples_per_second_by_ids": by_ids,
-        "test_auc_on_planted_rows": auc_beside_plain(folder / "planted"),
+        "validation_auc_on_planted_rows": auc_beside_plain(folder / "planted"),
     }
 
 
@@ -78,8 +79,12 @@ def table(figures: dict[str, Any]) -> str:
     lines += [f"  {name:<44}{speed:>10,.0f}" for name, speed in figures["samples_per_second"].items()]
     lines.append(f"  Wide & Deep, ratio to plain Keras           {figures['ratio_to_plain']:>10.1f}")
     lines += [f"  Wide & Deep, tables of {ids:>10} ids       {speed:>10,.0f}" for ids, speed in _by_ids(figures)]
-    lines += ["", f"Test AUC of Wide & Deep after {PLANTED_EPOCHS} epochs over {ROWS:,} planted rows"]
-    lines += [f"  {name:<44}{auc:>10.4f}" for name, auc in figures["test_auc_on_planted_rows"].items()]
+    lines += [
+        "",
+        f"Validation AUC of Wide & Deep on {PLANTED_ROWS:,} planted rows: best of {PLANTED_EPOCHS} epochs (each)",
+    ]
+    for name, aucs in figures["validation_auc_on_planted_rows"].items():
+        lines.append(f"  {name:<44}{max(aucs):>10.4f} ({', '.join(f'{auc:.4f}' for auc in aucs)})")
     return "\n".join(lines)
 
 
