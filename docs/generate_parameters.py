@@ -112,6 +112,7 @@ MEANINGS = {
     "ncf.early_stopping": "null trains all epochs and validates nothing",
     "ncf.early_stopping.metric": "which the best epoch is chosen by, and its weights restored",
     "ncf.early_stopping.patience": "epochs without a better value before the end",
+    "ncf.early_stopping.smoothing": "the metric's mean over so many last epochs is compared",
     "ncf.resume": "continue from the last checkpoint of the same data, settings and number of ranks",
     "ncf.top_n": "length of the published lists",
     "ncf.recommend_users": "raw user ids to publish lists for",

@@ -127,6 +127,17 @@ def test_early_stopping_restores_the_best_weights(tmp_path):
     assert torch.equal(trainer.flat.copy(), shorter.flat.copy())
 
 
+def test_a_smoothed_metric_is_not_deceived_by_one_lucky_epoch(tmp_path, monkeypatch):
+    values = iter([0.1, 0.5, 0.1, 0.2, 0.3, 0.4, 0.4, 0.1, 0.1, 0.1])
+    monkeypatch.setattr("tandem.training.ncf.validate_ncf", lambda *_: {"ndcg@10": next(values)})
+    stopping = {"metric": "ndcg@10", "patience": 3, "smoothing": 3}
+    trainer = NCFTrainer(write_job(tmp_path, epochs=10, early_stopping=stopping), SingleRank(), lambda event: None)
+    trainer.fit()
+    assert trainer.state.best_epoch == 7, "0.3, 0.4, 0.4, and not the 0.5 of the second"
+    assert trainer.state.best_value == pytest.approx((0.3 + 0.4 + 0.4) / 3)
+    assert len(trainer.state.history) == 10
+
+
 def test_a_refit_trains_on_the_held_out_rows_too(tmp_path):
     job = write_job(tmp_path, refit=True)
     events = train(job)

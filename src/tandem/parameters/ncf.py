@@ -23,10 +23,15 @@ class NeuMFParameters(Parameters):
 
 
 class EarlyStoppingParameters(Parameters):
-    """Stop when the metric, on rows held out of the training rows, has not improved for ``patience`` epochs."""
+    """Stop when the metric, on rows held out of the training rows, has not improved for ``patience`` epochs.
+
+    Compared is its mean over the last ``smoothing`` epochs; the first epochs, of which there are fewer, are each
+    better than the one before.
+    """
 
     metric: Literal["ndcg@10", "recall@10", "log_loss"] = "ndcg@10"
     patience: int = Field(3, ge=1)
+    smoothing: int = Field(1, ge=1)
 
 
 class NCFBaselineParameters(Parameters):

@@ -15,6 +15,7 @@ from tandem.batches.streamed_interactions import StreamedInteractions
 from tandem.distributed.collectives import Communicator
 from tandem.errors import UserError
 from tandem.models.ncf import Calibration, NeuMF, NeuMFConfig, save_ncf
+from tandem.parameters import EarlyStoppingParameters
 from tandem.training.calibration import first_of, fit_calibration
 from tandem.training.checkpoints import Checkpoint, load_checkpoint, remove_checkpoint, save_checkpoint
 from tandem.training.flat_adam import FlatAdam
@@ -202,11 +203,22 @@ class NCFTrainer:
         metrics = validate_ncf(self.model, self.data.validation, self.communicator)
         if stopping.metric not in metrics:
             raise UserError(f"ncf.early_stopping.metric {stopping.metric} needs stored negatives to validate on")
-        value = metrics[stopping.metric] * (-1.0 if stopping.metric == "log_loss" else 1.0)
-        if self.state.best_value is None or value > self.state.best_value:
+        value = self._smoothed(stopping, metrics[stopping.metric])
+        if value is None or self.state.best_value is None or value > self.state.best_value:
             self.state.best_value, self.state.best_epoch = value, self.state.epoch
             self.state.best_weights = self.flat.copy()
         return {f"val_{name}": metric for name, metric in metrics.items()}
+
+    def _smoothed(self, stopping: EarlyStoppingParameters, value: float) -> float | None:
+        """What is compared, higher is better: of few users, the metric of one epoch may be high by chance.
+
+        None where there are too few epochs yet.
+        """
+        values = [float(record[f"val_{stopping.metric}"] or 0.0) for record in self.state.history] + [value]
+        if len(values) < stopping.smoothing:
+            return None
+        mean = math.fsum(values[-stopping.smoothing :]) / stopping.smoothing
+        return -mean if stopping.metric == "log_loss" else mean
 
     def _epochs(self) -> int:
         """Epochs of this phase; a refit's schedule comes to its end too, though at an earlier epoch."""
