@@ -61,7 +61,7 @@ def job_lines(node: Node, catalog: CatalogProtocol[Any, Any]) -> Iterator[str]:
     """What a training node would launch; nothing for another node."""
     if DISTRIBUTED not in node.inputs:
         return
-    program: RankProgram = getattr(sys.modules[node.func.__module__], PROGRAM)
+    program = _program(node, catalog)
     parameters = DistributedParameters.model_validate(catalog.load(DISTRIBUTED))
     (work,) = (name for name in node.inputs if name.endswith("_work"))
     dataset: Any = catalog.get(work)
@@ -71,3 +71,13 @@ def job_lines(node: Node, catalog: CatalogProtocol[Any, Any]) -> Iterator[str]:
     if parameters.hosts or parameters.hostfile is not None:
         yield "# named hosts are taken to be like this one; a run asks each of them"
     yield from preview(program, parameters, folder).lines()
+
+
+def _program(node: Node, catalog: CatalogProtocol[Any, Any]) -> RankProgram:
+    """What the node's ranks run; where its module has one for each framework, that of the model's parameters."""
+    programs: RankProgram | dict[str, RankProgram] = getattr(sys.modules[node.func.__module__], PROGRAM)
+    if isinstance(programs, RankProgram):
+        return programs
+    loaded = [catalog.load(name) for name in node.inputs if name.startswith("params:")]
+    asked = [values["framework"] for values in loaded if isinstance(values, dict) and "framework" in values]
+    return programs[asked[0]] if asked else next(iter(programs.values()))

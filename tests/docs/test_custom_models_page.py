@@ -1,49 +1,77 @@
-"""The model of docs/custom_models.md, as it stands there, is trained and scored."""
+"""The models of docs/custom_models.md, as they stand there, are trained and scored."""
 
 import re
 import sys
 import types
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+import two_tower_jobs
 from projects import ROOT
 from tandem.distributed.collectives import SingleRank
+from tandem.training.click_scoring import load_scorer
+from tandem.training.torch_click import train_torch_click
+from tandem.training.two_tower import TwoTowerTrainer
 from tandem.training.wide_and_deep import train_wide_and_deep
-from tandem.training.wide_and_deep_scoring import WideAndDeepScorer
 from wnd_jobs import columns, write_job
 
 PAGE = ROOT / "docs" / "custom_models.md"
 
 
+def example(name: str) -> str:
+    """The code that stands on the page behind the name of its file."""
+    (code,) = re.findall(rf"`{name}`:\n\n```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    return str(code)
+
+
 @pytest.fixture
-def deepfm(monkeypatch):
-    (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)[:1]
-    package, module = types.ModuleType("my_package"), types.ModuleType("my_package.deepfm")
-    exec(compile(code, str(PAGE), "exec"), module.__dict__)  # noqa: S102 -- the page's own example
-    monkeypatch.setitem(sys.modules, "my_package", package)
-    monkeypatch.setitem(sys.modules, "my_package.deepfm", module)
-    return module
+def package(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    found = types.ModuleType("my_package")
+    monkeypatch.setitem(sys.modules, "my_package", found)
+    for name in ("deepfm", "dlrm", "towers"):
+        module = types.ModuleType(f"my_package.{name}")
+        exec(compile(example(f"my_package/{name}.py"), str(PAGE), "exec"), module.__dict__)  # noqa: S102 -- our page
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        setattr(found, name, module)
+    return found
 
 
+@pytest.mark.usefixtures("package")
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_deepfm_learns_and_is_scored(deepfm, tmp_path, precision):
-    job = write_job(
-        tmp_path,
-        rows=3000,
-        epochs=5,
-        precision=precision,
-        builder="my_package.deepfm.build",
-        builder_options={"dim": 4, "hidden_units": [16]},
-    )
-    trainer = train_wide_and_deep(job, SingleRank(), lambda event: None)
+@pytest.mark.parametrize(
+    ("path", "framework", "train", "options"),
+    [
+        ("my_package.deepfm.build", "tensorflow", train_wide_and_deep, {"dim": 4, "hidden_units": [16]}),
+        ("my_package.dlrm.build", "torch", train_torch_click, {"dim": 4, "top": [16], "sparse_from": 30}),
+    ],
+    ids=["DeepFM", "DLRM"],
+)
+def test_it_learns_and_is_scored(
+    tmp_path: Path, path: str, framework: str, train: Any, options: dict[str, Any], precision: str
+) -> None:
+    settings = {"framework": framework, "builder": path, "builder_options": options, "precision": precision}
+    job = write_job(tmp_path, rows=3000, epochs=5, **settings)
+    trainer = train(job, SingleRank(), lambda event: None)
     assert max(record["val_auc"] for record in trainer.state.history) > 0.65
-    probabilities = WideAndDeepScorer(job.staging / "model").probabilities(columns(100, seed=1))
+    probabilities = load_scorer(job.staging / "model").probabilities(columns(100, seed=1))
     assert 0.0 < probabilities.min() < probabilities.max() < 1.0
 
 
-def test_pairwise_products_are_what_the_formula_says(deepfm):
-    import numpy as np
-
+def test_pairwise_products_are_what_the_formula_says(package: Any) -> None:
     rows = np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32)
     expected = [sum(float(row[i] @ row[j]) for i in range(3) for j in range(i)) for row in rows]
-    np.testing.assert_allclose(deepfm.PairwiseProducts()(rows).numpy()[:, 0], expected, rtol=1e-5)
+    np.testing.assert_allclose(package.deepfm.PairwiseProducts()(rows).numpy()[:, 0], expected, rtol=1e-5)
+
+
+@pytest.mark.usefixtures("package")
+def test_towers_of_ones_own_learn_and_leave_vectors(tmp_path: Path) -> None:
+    job = two_tower_jobs.write_job(tmp_path, builder="my_package.towers.build", builder_options={"width": 8}, epochs=3)
+    trainer = TwoTowerTrainer(job, SingleRank(), lambda event: None)
+    trainer.fit()
+    trainer.save()
+    history = trainer.loop.state.history
+    assert history[-1]["train_loss"] < history[0]["train_loss"]
+    assert list((job.staging / "item_embeddings").iterdir())

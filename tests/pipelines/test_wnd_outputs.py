@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from projects import Project
+from projects import ROOT, Project
 from tandem.batches.shards import read_columns
-from tandem.pipelines.inference.wnd_scoring import POOL, _workers_of_their_own, with_predictions
+from tandem.pipelines.inference.wnd_scoring import POOLS, _workers_of_their_own, with_predictions
 from tandem.training.wide_and_deep_scoring import WideAndDeepScorer
 
 MODEL = "data/06_models/wnd"
@@ -84,14 +84,37 @@ def test_a_column_that_the_rows_have_not_is_one_line_and_leaves_the_old_model(
     assert again.content(MODEL, REPORTS) == before
 
 
-def test_tensorflow_gets_python_processes_of_its_own(spark: SparkSession) -> None:
+@pytest.mark.slow
+def test_a_pytorch_model_of_ones_own_goes_the_whole_way(
+    finished_recsys2021: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trained on two ranks, applied by Spark, reported on, and ranking the candidates of the two towers."""
+    again = finished_recsys2021.copy(tmp_path / "again")
+    monkeypatch.setenv("PYTHONPATH", str(again.path("src")))  # as kedro does for the project that it runs in
+    shutil.copy(ROOT / "tests/torch_models.py", again.path("src/own_models.py"))
+    ranked = again.path("data/07_model_output/recsys2021/recommendations.parquet")
+    before = again.content(str(ranked.relative_to(again.folder)))
+    options = ["wnd.framework=torch", "wnd.builder=own_models.build_small", "distributed.num_ranks=2"]
+    nodes = "train_wnd,predict_wnd_test,report_wnd,rank_recsys2021_candidates"
+    done = again.run("--nodes", nodes, "--params", ",".join(options), tags="recsys2021")
+    assert done.code == 0, done.err
+    assert {path.name for path in again.path(MODEL).iterdir()} == {"model.safetensors", "config.json"}
+    rows = read_columns(again.path(PREDICTIONS), ("label", "prediction"))
+    assert 0.0 <= rows["prediction"].min() < rows["prediction"].max() <= 1.0
+    assert len(json.loads(again.path(f"{REPORTS}/ranks.json").read_text())) == 2
+    assert report(again)["model"]["auc"] > 0.5
+    assert again.content(str(ranked.relative_to(again.folder))) != before
+
+
+@pytest.mark.parametrize("framework", list(POOLS))
+def test_each_framework_gets_python_processes_of_its_own(spark: SparkSession, framework: str) -> None:
     def variable(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for _ in batches:
             yield pa.RecordBatch.from_pydict({"value": [os.environ.get("TANDEM_FRAMEWORK", "none")]})
 
     before = dict(spark.sparkContext.environment)
-    with _workers_of_their_own(spark):
+    with _workers_of_their_own(spark, framework):
         rows = spark.range(1).mapInArrow(variable, "value string")
     assert spark.sparkContext.environment == before
-    assert rows.collect()[0]["value"] == POOL["TANDEM_FRAMEWORK"]
+    assert rows.collect()[0]["value"] == POOLS[framework]["TANDEM_FRAMEWORK"]
     assert spark.range(1).mapInArrow(variable, "value string").collect()[0]["value"] == "none"

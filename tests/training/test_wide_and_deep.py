@@ -14,9 +14,10 @@ import tensorflow as tf
 from tandem.distributed.collectives import SingleRank
 from tandem.errors import UserError
 from tandem.models.wide_and_deep import build_wide_and_deep
+from tandem.training.click_scoring import predict_rows
 from tandem.training.wide_and_deep import train_wide_and_deep
 from tandem.training.wide_and_deep_job import WideAndDeepJob, sizes_of_columns
-from tandem.training.wide_and_deep_scoring import WideAndDeepScorer, predict_rows
+from tandem.training.wide_and_deep_scoring import WideAndDeepScorer
 from trainings import Events, InterruptedJobError
 from wnd_jobs import DEFAULTS, SIZES, columns, write_job
 

@@ -94,6 +94,9 @@ class WideAndDeepParameters(Parameters):
         description="a model of your own: dotted path of a function that builds it (docs/custom_models.md)",
     )
     builder_options: dict[str, Any] = Field({}, description="keyword arguments for the builder")
+    framework: Literal["tensorflow", "torch"] = Field(
+        "tensorflow", description="of the builder's model: Keras on TensorFlow, or PyTorch"
+    )
 
     # Training.
     epochs: int = Field(10, ge=1, description="at most, where early stopping is on")
@@ -139,4 +142,6 @@ class WideAndDeepParameters(Parameters):
             raise ValueError("early_stopping needs validation_fraction above 0 (or early_stopping: null)")
         if self.builder is None and self.builder_options:
             raise ValueError("builder_options need a builder")
+        if self.builder is None and self.framework == "torch":
+            raise ValueError("framework: torch needs a builder (Wide & Deep itself is a Keras model)")
         return self

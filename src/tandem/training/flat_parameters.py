@@ -21,10 +21,12 @@ class FlatParameters:
         model: nn.Module,
         group_of: Callable[[str], int] = lambda name: 0,
         place_of: Callable[[str], int] = lambda name: 0,
+        chosen: Callable[[str], bool] = lambda name: True,
     ) -> None:
         """Lay out by group, place and name; group_of, place_of: name of a parameter to its group, from 0, and to its
-        place in it."""
-        named = sorted(model.named_parameters(), key=lambda pair: (group_of(pair[0]), place_of(pair[0]), pair[0]))
+        place in it. chosen: whether a parameter is moved at all; the others stay as they are."""
+        some = (pair for pair in model.named_parameters() if chosen(pair[0]))
+        named = sorted(some, key=lambda pair: (group_of(pair[0]), place_of(pair[0]), pair[0]))
         self.values = torch.cat([parameter.detach().reshape(-1) for _, parameter in named])
         self.grads = torch.zeros_like(self.values)
         sizes: dict[int, int] = {}

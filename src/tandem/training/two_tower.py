@@ -12,7 +12,7 @@ from tandem.models.two_tower import join_towers, save_towers
 from tandem.training.calibration import first_of, fit_calibration
 from tandem.training.history import write_history, write_tensorboard
 from tandem.training.keras_loop import KerasTask, KerasTrainer, LoopParameters
-from tandem.training.keras_task import Metrics
+from tandem.training.task import Metrics
 from tandem.training.two_tower_data import columns_of
 from tandem.training.two_tower_job import TwoTowerJob
 from tandem.training.two_tower_losses import loss_of_step

@@ -20,8 +20,8 @@ from tandem.evaluation.classification import classification_metrics
 from tandem.evaluation.lists import Lists, Pairs, top_k
 from tandem.evaluation.ranking import metrics_from_vector, ranking_sums
 from tandem.parameters import TwoTowerParameters
-from tandem.training.keras_task import Metrics
 from tandem.training.score_bins import ScoreBins
+from tandem.training.task import Metrics
 from tandem.training.two_tower_data import Keys, distinct, gathered, keys_of
 from tandem.training.two_tower_vectors import Floats, Towers
 

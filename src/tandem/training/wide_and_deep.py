@@ -1,29 +1,23 @@
 """Train Wide & Deep, or a Keras model of the user's own on the same rows, on one rank of many."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from tandem.batches.columns import LABEL, ColumnRows, held_out
-from tandem.batches.row_blocks import RowBlocks, RowStream, split_held_out
-from tandem.batches.stream_sizes import Shard, stream_sizes
-from tandem.batches.streaming import StreamedRows
+from tandem.batches.columns import LABEL
 from tandem.distributed.collectives import Communicator
 from tandem.errors import UserError
 from tandem.models.keras_features import NormReluDropout
 from tandem.models.wide_and_deep import build_wide_and_deep
 from tandem.training.builders import build_by_path
+from tandem.training.click_validation import click_metrics
 from tandem.training.history import write_history, write_tensorboard
 from tandem.training.keras_loop import Emit, KerasTask, KerasTrainer, LoopParameters
-from tandem.training.keras_task import Metrics
-from tandem.training.keras_validation import Predictor, streamed_validation_metrics, validation_metrics
+from tandem.training.keras_predictor import Predictor
 from tandem.training.wide_and_deep_job import WideAndDeepJob
-
-# Parameters that may differ between a run and the one that resumes it.
-FREE_ON_RESUME = {"resume", "checkpoint_seconds", "baselines"}
+from tandem.training.wide_and_deep_rows import wide_and_deep_rows
 
 
 def train_wide_and_deep(job: WideAndDeepJob, communicator: Communicator, emit: Emit) -> KerasTrainer:
@@ -50,7 +44,7 @@ def wide_and_deep_task(job: WideAndDeepJob, communicator: Communicator) -> Keras
 
     Raises UserError where a builder does not build what it should, or the rows are not fit to train on.
     """
-    parameters, columns = job.parameters, job.parameters.model
+    parameters = job.parameters
     training, watched = wide_and_deep_rows(job, communicator.rank, communicator.size)
     model = build_model(job, parameters.precision)
     for layer in model._flatten_layers():
@@ -59,17 +53,11 @@ def wide_and_deep_task(job: WideAndDeepJob, communicator: Communicator) -> Keras
     predict = Predictor(
         lambda batch: model(_inputs(job, batch), training=False), training.int_names, training.float_names
     )
-    identity = parameters.model_dump(mode="json", exclude=FREE_ON_RESUME)
 
     def summed_loss(batch: dict[str, Any]) -> Any:
         logits = tf.reshape(tf.cast(model(_inputs(job, batch), training=True), tf.float32), [-1])
         labels = tf.cast(batch[LABEL], tf.float32)
         return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits))
-
-    def validate() -> Metrics:
-        if isinstance(watched, ColumnRows):
-            return validation_metrics(predict, watched, communicator)
-        return streamed_validation_metrics(predict, watched, communicator)
 
     return KerasTask(
         name="wnd",
@@ -77,27 +65,11 @@ def wide_and_deep_task(job: WideAndDeepJob, communicator: Communicator) -> Keras
         model=model,
         rows=training,
         summed_loss=summed_loss,
-        validate=validate if parameters.validation_fraction > 0.0 else None,
-        identity={f"wnd.{name}": value for name, value in identity.items()},
-        forgotten=tuple(dict.fromkeys((*columns.embeddings, *columns.wide))),
+        validate=(lambda: click_metrics(predict, watched, communicator)) if parameters.validation_fraction else None,
+        identity=job.identity,
+        forgotten=job.forgotten,
         forgotten_rate=parameters.unknown_rate,
     )
-
-
-def wide_and_deep_rows(
-    job: WideAndDeepJob, rank: int, size: int
-) -> tuple[ColumnRows | StreamedRows, ColumnRows | RowStream]:
-    """This rank's rows to train on and its held-out rows: in memory, or streamed where they are more than the limit."""
-    parameters, columns = job.parameters, job.parameters.model
-    shard = Shard(job.train, (*columns.id_columns, LABEL), columns.continuous, rank, size)
-    sizes = stream_sizes(shard, parameters.memory_limit_mb, "wnd.memory_limit_mb")
-    fraction = parameters.validation_fraction
-    if sizes is None:
-        rows = shard.read()
-        validating = held_out(job.train, fraction, job.seed, rank, size)
-        return rows.where(~validating), rows.where(validating)
-    training, watched = split_held_out(RowBlocks(shard, sizes), fraction, job.seed)
-    return StreamedRows(training), watched
 
 
 def _inputs(job: WideAndDeepJob, batch: dict[str, Any]) -> dict[str, Any]:
@@ -149,9 +121,4 @@ def save_model(job: WideAndDeepJob, trained: keras.Model, folder: Path) -> None:
     for target, source in zip(published.weights, trained.weights, strict=True):
         target.assign(source.value.numpy())
     published.save(folder / "model.keras")
-    content = {
-        "sizes": job.sizes,
-        "parameters": job.parameters.model_dump(mode="json"),
-        "feature_spec_fingerprint": job.feature_spec_fingerprint,
-    }
-    (folder / "config.json").write_text(json.dumps(content, indent=1) + "\n")
+    job.write_config(folder)

@@ -1,13 +1,19 @@
 """What a rank of Wide & Deep is told, as JSON; and whether the parameters fit the data. No framework is imported."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from tandem.errors import UserError, did_you_mean
 from tandem.parameters import WideAndDeepParameters
 from tandem.storage.locations import Location
+
+CONFIG_FILE = "config.json"
+# Parameters that may differ between a run and the one that resumes it.
+FREE_ON_RESUME = {"resume", "checkpoint_seconds", "baselines"}
 
 
 class WideAndDeepJob(BaseModel):
@@ -25,6 +31,27 @@ class WideAndDeepJob(BaseModel):
     feature_spec_fingerprint: str
     staging: Path
     checkpoints: Path
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a run must agree in with the one that it resumes."""
+        values = self.parameters.model_dump(mode="json", exclude=FREE_ON_RESUME)
+        return {f"wnd.{name}": value for name, value in values.items()}
+
+    @property
+    def forgotten(self) -> tuple[str, ...]:
+        """The id columns that are trained to meet 0, the unknown, at ``unknown_rate``."""
+        columns = self.parameters.model
+        return tuple(dict.fromkeys((*columns.embeddings, *columns.wide)))
+
+    def write_config(self, folder: Path) -> None:
+        """``config.json`` beside the model: what it takes to load it."""
+        content = {
+            "sizes": self.sizes,
+            "parameters": self.parameters.model_dump(mode="json"),
+            "feature_spec_fingerprint": self.feature_spec_fingerprint,
+        }
+        (folder / CONFIG_FILE).write_text(json.dumps(content, indent=1) + "\n")
 
 
 def sizes_of_columns(parameters: WideAndDeepParameters, sizes: Mapping[str, int]) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """The trained Wide & Deep applied by Spark: rows of any origin, with the model's probability for each."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,13 +9,18 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
-# Spark keeps one pool of Python processes for each set of variables. These processes import TensorFlow and keep its
+from tandem.training.click_scoring import framework_of
+
+# Spark keeps one pool of Python processes for each set of variables. These processes import one framework and keep its
 # threads to one each: there is one of them per core already.
-POOL = {
-    "TANDEM_FRAMEWORK": "tensorflow",
-    "TF_NUM_INTRAOP_THREADS": "1",
-    "TF_NUM_INTEROP_THREADS": "1",
-    "TF_CPP_MIN_LOG_LEVEL": "2",
+POOLS = {
+    "tensorflow": {
+        "TANDEM_FRAMEWORK": "tensorflow",
+        "TF_NUM_INTRAOP_THREADS": "1",
+        "TF_NUM_INTEROP_THREADS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+    },
+    "torch": {"TANDEM_FRAMEWORK": "torch", "OMP_NUM_THREADS": "1"},
 }
 
 
@@ -28,21 +34,23 @@ def with_predictions(rows: DataFrame, model: Path) -> DataFrame:
     folder = model.resolve()
 
     def predict(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        from tandem.training.wide_and_deep_scoring import predict_rows
+        from tandem.training.click_scoring import predict_rows
 
         return predict_rows(batches, folder)
 
     schema = rows.withColumn("prediction", F.lit(0.0)).schema
-    with _workers_of_their_own(rows.sparkSession):
+    with _workers_of_their_own(rows.sparkSession, framework_of(folder)):
         return rows.mapInArrow(predict, schema)
 
 
 @contextmanager
-def _workers_of_their_own(session: SparkSession) -> Iterator[None]:
+def _workers_of_their_own(session: SparkSession, framework: str) -> Iterator[None]:
     """Functions made inside run in Python processes that no other framework is imported into."""
     environment = session.sparkContext.environment
     before = dict(environment)
-    environment.update(POOL)
+    environment.update(POOLS[framework])
+    if "PYTHONPATH" in os.environ:  # where a model of the user's own is found
+        environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
     try:
         yield
     finally:

@@ -13,7 +13,10 @@ from tandem.errors import UserError
 from tandem.parameters import DistributedParameters, WideAndDeepParameters
 from tandem.storage.locations import Location
 
-RANKS = RankProgram("tandem.training.wide_and_deep_rank", "tensorflow")
+RANKS = {
+    "tensorflow": RankProgram("tandem.training.wide_and_deep_rank", "tensorflow"),
+    "torch": RankProgram("tandem.training.torch_click_rank", "torch"),
+}
 
 
 def train_wnd(
@@ -47,12 +50,13 @@ def train_wnd(
         staging=staging.resolve(),
         checkpoints=checkpoints.resolve(),
     )
-    with TrainingProgress("Wide & Deep") as progress:
+    program = RANKS[parameters.framework]
+    with TrainingProgress("Wide & Deep" if parameters.builder is None else parameters.builder) as progress:
         result = launch(
-            RANKS.module,
+            program.module,
             job,
             parameters=distributed,
-            framework=RANKS.framework,
+            framework=program.framework,
             work_dir=work,
             on_event=progress,
         )

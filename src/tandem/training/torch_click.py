@@ -1,0 +1,123 @@
+"""A PyTorch model of the user's own in the place of Wide & Deep, on one rank of many."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from tandem.batches.columns import LABEL, ColumnRows
+from tandem.distributed.collectives import Communicator
+from tandem.errors import UserError
+from tandem.parameters import WideAndDeepParameters
+from tandem.training.builders import build_by_path
+from tandem.training.click_validation import click_metrics
+from tandem.training.history import write_history, write_tensorboard
+from tandem.training.loop import Emit
+from tandem.training.task import LoopParameters
+from tandem.training.torch_loop import TorchTask, TorchTrainer, columns_of
+from tandem.training.wide_and_deep_job import WideAndDeepJob
+from tandem.training.wide_and_deep_rows import wide_and_deep_rows
+
+MODEL_FILE = "model.safetensors"
+BLOCK = 4096
+
+
+def train_torch_click(job: WideAndDeepJob, communicator: Communicator, emit: Emit) -> TorchTrainer:
+    """Train and save: the whole job of a rank. Rank 0 writes ``model/``, ``history.json`` and ``tensorboard/``."""
+    parameters = LoopParameters.of(job.parameters)
+    trainer = TorchTrainer(torch_task(job, communicator), parameters, job.seed, job.checkpoints, communicator, emit)
+    trainer.fit()
+    if communicator.rank == 0:
+        save_model(job, trainer.task.model, job.staging / "model")
+        write_history(trainer.state.history, job.staging / "history.json")
+        write_tensorboard(trainer.state.history, job.staging / "tensorboard")
+    communicator.barrier()
+    return trainer
+
+
+def torch_task(job: WideAndDeepJob, communicator: Communicator) -> TorchTask:
+    """The model, this rank's rows, the loss and the validation.
+
+    Raises UserError where the builder does not build what it should, or the rows are not fit to train on.
+    """
+    parameters = job.parameters
+    training, watched = wide_and_deep_rows(job, communicator.rank, communicator.size)
+    model = build_model(parameters, job.sizes, job.seed)
+    names = (*parameters.model.id_columns, *parameters.model.continuous)
+
+    def summed_loss(batch: dict[str, Tensor]) -> Tensor:
+        logits = model({name: batch[name] for name in names}).reshape(-1).float()
+        return nn.functional.binary_cross_entropy_with_logits(logits, batch[LABEL].float(), reduction="sum")
+
+    def predict(rows: ColumnRows) -> npt.NDArray[np.float32]:
+        return predicted(model, rows, names, bf16=parameters.precision == "bf16")
+
+    return TorchTask(
+        name="wnd",
+        title="PyTorch model",
+        model=model,
+        rows=training,
+        summed_loss=summed_loss,
+        bf16=parameters.precision == "bf16",
+        validate=(lambda: click_metrics(predict, watched, communicator)) if parameters.validation_fraction else None,
+        identity=job.identity,
+        forgotten=job.forgotten,
+        forgotten_rate=parameters.unknown_rate,
+    )
+
+
+def build_model(parameters: WideAndDeepParameters, sizes: dict[str, int], seed: int) -> nn.Module:
+    """What the builder builds, with initial weights that depend on the seed alone.
+
+    It is called as ``build(sizes, continuous, **builder_options)``.
+    """
+    torch.manual_seed(seed)
+    model = build_by_path(
+        "wnd.builder", str(parameters.builder), dict(sizes), parameters.model.continuous, **parameters.builder_options
+    )
+    _check_built(parameters, sizes, model)
+    return model  # type: ignore[no-any-return]
+
+
+def _check_built(parameters: WideAndDeepParameters, sizes: dict[str, int], model: Any) -> None:
+    """Two rows go in, two logits must come out."""
+    where = f"wnd.builder: {parameters.builder}"
+    if not isinstance(model, nn.Module):
+        raise UserError(f"{where} returned {type(model).__name__}, expected a torch.nn.Module (wnd.framework: torch)")
+    rows = {name: torch.zeros(2, dtype=torch.int32) for name in sizes}
+    rows |= {name: torch.zeros(2) for name in parameters.model.continuous}
+    model.eval()
+    try:
+        with torch.no_grad():
+            shape = tuple(model(rows).shape)
+    except Exception as error:
+        first = (str(error).strip().splitlines() or [""])[0]
+        raise UserError(f"{where}: the model cannot be called with a dict of columns: {first}") from error
+    if shape not in ((2,), (2, 1)):
+        raise UserError(f"{where}: the model returns shape {shape} for 2 rows, expected logits of shape (2,) or (2, 1)")
+
+
+@torch.no_grad()
+def predicted(model: nn.Module, rows: ColumnRows, names: tuple[str, ...], *, bf16: bool) -> npt.NDArray[np.float32]:
+    """Probabilities of rows, float32 [n], a block at a time."""
+    model.eval()
+    parts = [np.empty(0, np.float32)]
+    for start in range(0, len(rows), BLOCK):
+        part = slice(start, start + BLOCK)
+        columns = columns_of(rows.int_names, rows.float_names, rows.ints[part], rows.floats[part])
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            logits = model({name: columns[name] for name in names})
+        parts.append(torch.sigmoid(logits.reshape(-1).float()).numpy())
+    return np.concatenate(parts)
+
+
+def save_model(job: WideAndDeepJob, model: nn.Module, folder: Path) -> None:
+    """``model.safetensors``, the module's state in float32, and ``config.json``, by which it is built again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {name: tensor.detach().clone().contiguous() for name, tensor in model.state_dict().items()}
+    save_file(state, folder / MODEL_FILE)
+    job.write_config(folder)

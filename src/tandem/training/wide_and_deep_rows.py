@@ -1,0 +1,23 @@
+"""A rank's rows of Wide & Deep, or of a model in its place, whatever the framework."""
+
+from tandem.batches.columns import LABEL, ColumnRows, held_out
+from tandem.batches.row_blocks import RowBlocks, RowStream, split_held_out
+from tandem.batches.stream_sizes import Shard, stream_sizes
+from tandem.batches.streaming import StreamedRows
+from tandem.training.wide_and_deep_job import WideAndDeepJob
+
+
+def wide_and_deep_rows(
+    job: WideAndDeepJob, rank: int, size: int
+) -> tuple[ColumnRows | StreamedRows, ColumnRows | RowStream]:
+    """This rank's rows to train on and its held-out rows: in memory, or streamed where they are more than the limit."""
+    parameters, columns = job.parameters, job.parameters.model
+    shard = Shard(job.train, (*columns.id_columns, LABEL), columns.continuous, rank, size)
+    sizes = stream_sizes(shard, parameters.memory_limit_mb, "wnd.memory_limit_mb")
+    fraction = parameters.validation_fraction
+    if sizes is None:
+        rows = shard.read()
+        validating = held_out(job.train, fraction, job.seed, rank, size)
+        return rows.where(~validating), rows.where(validating)
+    training, watched = split_held_out(RowBlocks(shard, sizes), fraction, job.seed)
+    return StreamedRows(training), watched
