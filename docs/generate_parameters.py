@@ -53,8 +53,8 @@ FEATURE_RULES = (
 )
 
 WND_RULES = (
-    "Together: `early_stopping` needs a `validation_fraction` above 0, and `builder_options` need a `builder`. Columns "
-    "are those of `data/05_model_input/wnd`."
+    "Together: `early_stopping` needs a `validation_fraction` above 0, and `builder_options` and `framework: torch` "
+    "need a `builder`. Columns are those of `data/05_model_input/wnd`."
 )
 
 TWO_TOWER_RULES = (
