@@ -73,6 +73,18 @@ def test_the_model_folder_is_all_that_scoring_needs(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("node", ["predict_wnd_test", "rank_recsys2021_candidates"])
+def test_a_model_of_another_feature_spec_is_refused(finished_recsys2021: Project, tmp_path: Path, node: str) -> None:
+    again = finished_recsys2021.copy(tmp_path / "again")
+    config = again.path(MODEL) / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"feature_spec_fingerprint": "another"}))
+    before = again.content("data/07_model_output")
+    done = again.run("--nodes", node, tags="recsys2021")
+    assert done.error.startswith(f"the model in {again.path(MODEL)} was trained on other data (feature spec another)")
+    assert again.content("data/07_model_output") == before
+
+
+@pytest.mark.slow
 def test_a_column_that_the_rows_have_not_is_one_line_and_leaves_the_old_model(
     finished_recsys2021: Project, tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tandem.batches.columns import ColumnRows
+from tandem.errors import UserError
 from tandem.parameters import WideAndDeepParameters
 from tandem.training.wide_and_deep_job import CONFIG_FILE
 
@@ -36,6 +37,19 @@ class ClickScorer(ABC):
 
     @abstractmethod
     def _predict(self, rows: ColumnRows) -> npt.NDArray[np.float32]: ...
+
+
+def check_trained_on(folder: Path, fingerprint: str) -> None:
+    """Raise UserError where the model of a folder was trained with another feature spec than that of this fingerprint.
+
+    Its ids would stand for other values.
+    """
+    found = json.loads((folder / CONFIG_FILE).read_text())["feature_spec_fingerprint"]
+    if found != fingerprint:
+        raise UserError(
+            f"the model in {folder} was trained on other data (feature spec {found}) than what is prepared now "
+            f"({fingerprint}): train it again: kedro run --tags wnd"
+        )
 
 
 def framework_of(folder: Path) -> str:

@@ -67,7 +67,9 @@ def rank_recsys2021_candidates(
     from tandem.features.recsys2021_tables import pair_rows
     from tandem.features.spec import FeatureSpec
     from tandem.pipelines.inference.wnd_scoring import with_predictions
+    from tandem.training.click_scoring import check_trained_on
 
+    check_trained_on(model, spec["fingerprint"])
     by_model = candidates.where(F.col("source") == "model").select("user_id", "tweet_id", "candidate_rank", "source")
     scored = with_predictions(pair_rows(by_model, users, items, FeatureSpec.from_json(spec)), model)
     best_first = Window.partitionBy("user_id").orderBy(F.desc("prediction"), "candidate_rank")

@@ -11,7 +11,7 @@ def create_wnd_pipeline(**_: object) -> Pipeline:
         [
             Node(
                 func=nodes.predict_wnd_test,
-                inputs=["wnd_model", "wnd_test@spark"],
+                inputs=["wnd_model", "recsys2021_feature_spec", "wnd_test@spark"],
                 outputs="wnd_test_predictions@spark",
                 name="predict_wnd_test",
             ),

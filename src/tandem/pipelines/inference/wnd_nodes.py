@@ -19,10 +19,15 @@ else:
 logger = logging.getLogger(__name__)
 
 
-def predict_wnd_test(model: Path, test: DataFrame) -> DataFrame:
-    """Test rows with ``prediction``, a probability."""
-    from tandem.pipelines.inference.wnd_scoring import with_predictions
+def predict_wnd_test(model: Path, spec: dict[str, Any], test: DataFrame) -> DataFrame:
+    """Test rows with ``prediction``, a probability.
 
+    Raises UserError where the model was trained with another feature spec.
+    """
+    from tandem.pipelines.inference.wnd_scoring import with_predictions
+    from tandem.training.click_scoring import check_trained_on
+
+    check_trained_on(model, spec["fingerprint"])
     return with_predictions(test, model)
 
 
