@@ -84,6 +84,20 @@ def test_the_fingerprint_knows_the_ids_in_the_tables(raw, spec):
     assert other.fingerprint != spec.fingerprint
 
 
+def test_the_fingerprint_knows_which_rows_train_where_users_and_items_are_the_same(raw, spec):
+    from pyspark.sql import functions as F  # noqa: N812
+
+    interactions, users, items = raw
+    crossed = F.when(F.col("user_id") == 20, 501).when(F.col("user_id") == 30, 500).otherwise(F.col("item_id"))
+    other = fit_feature_spec(interactions.withColumn("item_id", crossed), users, items, min_zip_code_users=2)
+    assert (other.features, other.num_training_rows) == (spec.features, spec.num_training_rows)
+    assert other.fingerprint != spec.fingerprint
+
+
+def test_the_fingerprint_knows_the_seed_of_the_negatives(raw, spec):
+    assert fit_feature_spec(*raw, min_zip_code_users=2, seed=1).fingerprint != spec.fingerprint
+
+
 def test_the_spec_does_not_depend_on_partitions(raw, spec):
     again = fit_feature_spec(*(frame.repartition(5) for frame in raw), min_zip_code_users=2)
     assert again.fingerprint == spec.fingerprint

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from projects import Project
+from projects import PUBLISHED, Project
 from tandem.models.ncf import load_ncf
 
 SCHEMAS = {
@@ -27,6 +27,12 @@ METRICS = {
 
 def report(project: Project) -> dict[str, dict[str, dict[str, float]]]:
     return json.loads(project.path("data/08_reporting/ncf/metrics.json").read_text())
+
+
+def raw(project: Project) -> str:
+    """The parameter that names the files that were generated for a project: another seed would generate others."""
+    (generated,) = project.path("data/01_raw/movielens").iterdir()
+    return f"movielens_path={generated}"
 
 
 def pairs(project: Project, name: str) -> set[tuple[int, int]]:
@@ -93,6 +99,18 @@ def test_inference_alone_scores_what_was_trained_before(finished: Project, tmp_p
     done = again.run("--pipelines", "inference")
     assert done.code == 0, done.err
     assert report(again)["model"] == report(finished)["model"]
+
+
+def test_a_model_trained_on_another_split_is_refused(finished: Project, tmp_path: Path) -> None:
+    """Users and items are often the same in both; then the model would be tested on rows that it was trained on."""
+    again = finished.copy(tmp_path / "again")
+    assert again.run("--pipelines", "data_processing", "--params", "seed=7,movielens=ml-100k," + raw(again)).code == 0
+    before = again.content(*PUBLISHED)
+    for node in ("predict_ncf_test", "rank_ncf_items"):
+        line = again.run("--nodes", node).error
+        assert line.startswith(f"the model in {again.path('data/06_models/ncf')} was trained on other data (feature")
+        assert line.endswith("train it again: kedro run --tags ncf")
+    assert again.content(*PUBLISHED) == before
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from tandem.features.draws import seeded_hash
 from tandem.features.spec import BagFeature, FeatureSpec, MinMaxFeature, VocabularyFeature
 from tandem.features.splits import TRAIN
 from tandem.features.vocabulary import by_frequency
@@ -22,10 +23,11 @@ class _Seen:
     entities: int = 0
     interactions: int = 0
     digest: str = ""
+    rows_digest: str = ""
 
 
 def fit_feature_spec(
-    with_split: DataFrame, users: DataFrame, items: DataFrame, *, min_zip_code_users: int = 1
+    with_split: DataFrame, users: DataFrame, items: DataFrame, *, min_zip_code_users: int = 1, seed: int = 0
 ) -> FeatureSpec:
     """The spec of users and items with at least one row whose ``split`` is ``"train"``; other rows are never read.
 
@@ -34,9 +36,12 @@ def fit_feature_spec(
       over their interactions), ties by value. Zip codes of fewer than ``min_zip_code_users`` users are unknown.
     - ``age``: smallest, largest and mean over those users.
 
+    ``rows_digest`` follows the (user, item) pairs of those rows and the seed: two splits of the same interactions often
+    have the same users, items and number of rows, and a model trained on one must not be tested on the other.
+
     One Spark job; what it collects are the distinct values of these columns.
     """
-    seen = _collect_seen(with_split.filter(F.col("split") == TRAIN), users, items)
+    seen = _collect_seen(with_split.filter(F.col("split") == TRAIN), users, items, seed)
     ages = [(float(age), count) for age, count in seen["age"].counts.items()]
     known_ages = sum(count for _, count in ages)
     user, item = seen["user"], seen["item"]
@@ -47,6 +52,7 @@ def fit_feature_spec(
         num_users=user.entities,
         num_items=item.entities,
         num_training_rows=item.interactions,
+        rows_digest=item.rows_digest or "0" * 16,
         features=(
             _id_vocabulary("user", user, USER_TABLE),
             _id_vocabulary("item", item, ITEM_TABLE),
@@ -66,10 +72,12 @@ def fit_feature_spec(
     )
 
 
-def _collect_seen(train: DataFrame, users: DataFrame, items: DataFrame) -> dict[str, _Seen]:
+def _collect_seen(train: DataFrame, users: DataFrame, items: DataFrame, seed: int) -> dict[str, _Seen]:
     """Distinct values and how many users or items have them, for all columns in one job."""
-    known_users = train.groupBy("user_id").agg(F.count("*").alias("interactions")).join(users, "user_id", "left")
-    known_items = train.groupBy("item_id").agg(F.count("*").alias("interactions")).join(items, "item_id", "left")
+    pairs = F.bit_xor(seeded_hash(seed, "training rows", F.col("user_id"), F.col("item_id"))).alias("pairs")
+    sums = (F.count("*").alias("interactions"), pairs)
+    known_users = train.groupBy("user_id").agg(*sums).join(users, "user_id", "left")
+    known_items = train.groupBy("item_id").agg(*sums).join(items, "item_id", "left")
     user_values = F.array(
         _tagged("user", F.lit(None)),
         *(_tagged(name, F.col(name)) for name in ("gender", "occupation", "zip_code", "age")),
@@ -84,7 +92,8 @@ def _collect_seen(train: DataFrame, users: DataFrame, items: DataFrame) -> dict[
         if row["value"] is not None:
             seen[row["name"]].counts[row["value"]] = row["entities"]
         elif row["name"] in ("user", "item"):
-            seen[row["name"]] = _Seen({}, row["entities"], row["interactions"], f"{row['digest'] % 2**64:016x}")
+            digests = (f"{row[name] % 2**64:016x}" for name in ("digest", "rows_digest"))
+            seen[row["name"]] = _Seen({}, row["entities"], row["interactions"], *digests)
     return seen
 
 
@@ -93,11 +102,12 @@ def _tagged(name: str, value: Column) -> Column:
 
 
 def _exploded(known: DataFrame, key: str, values: Column) -> DataFrame:
-    rows = known.select(F.xxhash64(key).alias("hash"), "interactions", F.explode(values).alias("of"))
+    rows = known.select(F.xxhash64(key).alias("hash"), "interactions", "pairs", F.explode(values).alias("of"))
     return rows.groupBy("of.name", "of.value").agg(
         F.count("*").alias("entities"),
         F.sum("interactions").alias("interactions"),
         F.bit_xor("hash").alias("digest"),
+        F.bit_xor("pairs").alias("rows_digest"),
     )
 
 

@@ -141,6 +141,11 @@ class FeatureSpec(_Closed):
     num_users: int = Field(ge=0, description="users with at least one training interaction")
     num_items: int = Field(ge=0, description="items with at least one training interaction")
     num_training_rows: int = Field(ge=0)
+    rows_digest: str | None = Field(
+        None,
+        description="of the training rows and of the seed that their negatives are drawn by, whatever their order",
+        exclude_if=lambda digest: digest is None,
+    )
     features: tuple[Feature, ...]
 
     @property

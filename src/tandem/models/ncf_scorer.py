@@ -88,25 +88,48 @@ class NeuMFScorer:
         return added
 
 
+def check_trained_on(folder: Path, fingerprint: str) -> None:
+    """Raise UserError where the model of a folder was trained with another feature spec than that of this fingerprint.
+
+    Its ids would stand for other users and items, or rows that it was trained on would be tested.
+    """
+    found = _read_config(folder).feature_spec_fingerprint
+    if found != fingerprint:
+        raise UserError(
+            f"the model in {folder} was trained on other data (feature spec {found}) than what is prepared now "
+            f"({fingerprint}): train it again: kedro run --tags ncf"
+        )
+
+
 def load_scorer(folder: Path) -> NeuMFScorer:
     """Read what :func:`tandem.models.ncf.save_ncf` wrote.
 
     Raises UserError where a file is missing or is not of this format.
     """
-    for name in ("config.json", SCORER_FILE):
-        if not (folder / name).is_file():
-            raise UserError(f"{folder / name} is missing: train a model first (kedro run --tags ncf)")
-    raw = json.loads((folder / "config.json").read_text())
-    if raw.get("format_version") != FORMAT_VERSION:
-        path, found = folder / "config.json", raw.get("format_version")
-        raise UserError(f"{path} has format {found}, expected {FORMAT_VERSION}: train the model again")
+    config = _read_config(folder)
+    _check_is_file(folder / SCORER_FILE)
     tensors = load_file(folder / SCORER_FILE)
     layers = sum(name.endswith(".weight") for name in tensors)
     return NeuMFScorer(
-        config=NeuMFConfig.model_validate(raw),
+        config=config,
         users=tensors["users"],
         items=tensors["items"],
         hidden=tuple((tensors[f"hidden.{i}.weight"], tensors[f"hidden.{i}.bias"]) for i in range(layers)),
         output=tensors["output"],
         bias=tensors["bias"],
     )
+
+
+def _read_config(folder: Path) -> NeuMFConfig:
+    path = folder / "config.json"
+    _check_is_file(path)
+    raw = json.loads(path.read_text())
+    if raw.get("format_version") != FORMAT_VERSION:
+        found = raw.get("format_version")
+        raise UserError(f"{path} has format {found}, expected {FORMAT_VERSION}: train the model again")
+    return NeuMFConfig.model_validate(raw)
+
+
+def _check_is_file(path: Path) -> None:
+    if not path.is_file():
+        raise UserError(f"{path} is missing: train a model first (kedro run --tags ncf)")

@@ -46,7 +46,7 @@ def split_movielens(interactions: DataFrame, parameters: NCFParameters, seed: in
 
 
 def fit_ncf_features(
-    interactions: DataFrame, users: DataFrame, items: DataFrame, parameters: NCFParameters
+    interactions: DataFrame, users: DataFrame, items: DataFrame, parameters: NCFParameters, seed: int
 ) -> tuple[dict[str, Any], DataFrame, DataFrame]:
     """The feature spec, fitted on training rows alone, and the feature tables of the users and items in them."""
     from tandem.features.fitting import fit_feature_spec
@@ -55,7 +55,7 @@ def fit_ncf_features(
 
     check_parts(interactions, parameters.split, validated=parameters.early_stopping is not None)
     training = _with_validation_in_train(interactions)
-    spec = fit_feature_spec(training, users, items, min_zip_code_users=parameters.min_zip_code_users)
+    spec = fit_feature_spec(training, users, items, min_zip_code_users=parameters.min_zip_code_users, seed=seed)
     if spec.num_training_rows == 0:
         raise UserError(f"ncf.split: {parameters.split} leaves no training rows; use more data or another split")
     return spec.to_json(), user_features(training, users, spec), item_features(training, items, spec)

@@ -34,7 +34,7 @@ def create_movielens_pipeline() -> Pipeline:
             ),
             Node(
                 func=nodes.fit_ncf_features,
-                inputs=["ncf_interactions@spark", "movielens_users", "movielens_items", "params:ncf"],
+                inputs=["ncf_interactions@spark", "movielens_users", "movielens_items", "params:ncf", "params:seed"],
                 outputs=["ncf_feature_spec", "ncf_user_features@spark", "ncf_item_features@spark"],
                 name="fit_ncf_features",
             ),

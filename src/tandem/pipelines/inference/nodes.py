@@ -24,14 +24,22 @@ EVALUATED_LENGTH = 10
 
 
 def predict_ncf_test(
-    model: Path, test: DataFrame, candidates: DataFrame, train: DataFrame, parameters: NCFParameters
+    model: Path,
+    spec: dict[str, Any],
+    test: DataFrame,
+    candidates: DataFrame,
+    train: DataFrame,
+    parameters: NCFParameters,
 ) -> tuple[DataFrame, DataFrame | Table]:
     """Test rows and, for leave_one_out alone, the sampled candidates, each with ``prediction``.
 
-    ``source`` says who answered: ``model``, or ``popularity`` for a user or item that no training row knows.
+    ``source`` says who answered: ``model``, or ``popularity`` for a user or item that no training row knows. Raises
+    UserError where the model was trained on other rows than those of the spec.
     """
+    from tandem.models.ncf_scorer import check_trained_on
     from tandem.pipelines.inference.scoring import predicted, with_fallback
 
+    check_trained_on(model, spec["fingerprint"])
     predictions = with_fallback(predicted(test, model), train)
     if parameters.split != "leave_one_out":
         return predictions, _no_scores()
@@ -47,17 +55,23 @@ def _no_scores() -> Table:
 
 def rank_ncf_items(
     model: Path,
+    spec: dict[str, Any],
     interactions: DataFrame,
     users: DataFrame,
     user_table: DataFrame,
     item_table: DataFrame,
     parameters: NCFParameters,
 ) -> tuple[DataFrame, DataFrame]:
-    """Published lists of the wanted users, and lists of the test users for the report; seen items are left out."""
+    """Published lists of the wanted users, and lists of the test users for the report; seen items are left out.
+
+    Raises UserError where the model was trained on other rows than those of the spec.
+    """
     from pyspark.sql import functions as F  # noqa: N812
 
+    from tandem.models.ncf_scorer import check_trained_on
     from tandem.pipelines.inference.scoring import ranked_lists, tested_users, wanted_users
 
+    check_trained_on(model, spec["fingerprint"])
     tested, wanted = tested_users(interactions), wanted_users(interactions, users, parameters)
     asked, length = wanted.unionByName(tested).distinct(), max(parameters.top_n, EVALUATED_LENGTH)
     lists = ranked_lists(model, asked, interactions, user_table, item_table, length).cache()

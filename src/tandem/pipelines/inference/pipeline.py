@@ -20,7 +20,14 @@ def create_ncf_pipeline() -> Pipeline:
         [
             Node(
                 func=nodes.predict_ncf_test,
-                inputs=["ncf_model", "ncf_test@spark", "ncf_test_candidates@spark", "ncf_train@spark", "params:ncf"],
+                inputs=[
+                    "ncf_model",
+                    "ncf_feature_spec",
+                    "ncf_test@spark",
+                    "ncf_test_candidates@spark",
+                    "ncf_train@spark",
+                    "params:ncf",
+                ],
                 outputs=["ncf_test_predictions@spark", "ncf_candidate_scores@spark"],
                 name="predict_ncf_test",
             ),
@@ -28,6 +35,7 @@ def create_ncf_pipeline() -> Pipeline:
                 func=nodes.rank_ncf_items,
                 inputs=[
                     "ncf_model",
+                    "ncf_feature_spec",
                     "ncf_interactions@spark",
                     "movielens_users",
                     "ncf_user_features@spark",
