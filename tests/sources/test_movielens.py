@@ -6,6 +6,7 @@ from pyspark.sql import SparkSession
 
 from tandem.errors import UserError
 from tandem.sources.movielens import RawMovieLens, read_movielens
+from tandem.sources.movielens_formats import TableFormat
 
 FLAGS = "|".join("0" * 19)
 
@@ -101,6 +102,8 @@ GOOD = "1\t10\t5\t881250949\n"
         ("user", "1|24|X|other|1\n", "u.user, row 1: column gender: expected F or M, found 'X'"),
         ("user", "1|24|M|a|1\n2|24|M|a|1\n1|24|M|a|1\n", "u.user, row 3: column user_id: 1 stands in row 1 already"),
         ("item", f"10|A||||{FLAGS[:-1]}2\n", "u.item, row 1: column genre Western: expected 0 or 1, found '2'"),
+        ("item", f"10|A||||{FLAGS}\x85\n", "u.item, row 1: column genre Western: expected 0 or 1, found '0\\\\x85'"),
+        ("user", "1|24|M|a|1\n\xa0\n", r"u.user, row 2: expected 5 fields separated by '\|', found 1"),
         ("item", f"10|A|B||||{FLAGS}\n", r"u.item, row 1: expected 24 fields separated by '\|', found 25"),
     ],
 )
@@ -108,6 +111,22 @@ def test_a_malformed_line_is_named(spark: SparkSession, tmp_path: Path, file: st
     with pytest.raises(UserError, match=message) as raised:
         read_movielens(spark, _write(tmp_path, **{file: text}), "ml-100k")
     assert len(str(raised.value).splitlines()) == 1
+
+
+def test_java_and_python_agree_on_what_a_line_is(spark: SparkSession, tmp_path: Path) -> None:
+    """To Java, U+0085 (in other code pages, an ellipsis) ends a line, and a tab is no blank."""
+    folder = _write(tmp_path, data=f"{GOOD} \t\n\t\n", item=f"10|Wait\x85 (1995)||||{FLAGS}\n \n")
+    ratings, _, items = _rows(read_movielens(spark, folder, "ml-100k"))
+    assert ratings == [(1, 10, 5.0, 881250949)]
+    assert items == [(10, "Wait\x85 (1995)", 1995, [])]
+
+
+def test_malformed_rows_that_cannot_be_found_again_are_still_one_line(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TableFormat, "problem", lambda self, line: None)
+    with pytest.raises(UserError, match=r"u.data: 1 of its rows have not the form of the others; copy it again"):
+        read_movielens(spark, _write(tmp_path, data=f"{GOOD}\n1\t10\n"), "ml-100k")
 
 
 def test_fewer_ratings_than_promised_are_a_warning(

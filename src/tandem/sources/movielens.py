@@ -31,6 +31,8 @@ from tandem.storage.locations import Location, spark_address
 
 logger = logging.getLogger(__name__)
 
+BLANK = " \t"  # a line of these alone has no row; Java and Python would each call other characters white space
+
 
 @dataclass(frozen=True)
 class RawMovieLens:
@@ -85,7 +87,7 @@ def _lines(spark: SparkSession, file: Location) -> DataFrame:
     """The lines of a latin-1 file, without blank ones: one column, line."""
     # The text source keeps the bytes as they are, so decoding them afterwards is exact.
     line = F.decode(F.col("value").cast("binary"), "ISO-8859-1").alias("line")
-    return spark.read.text(spark_address(file)).where(F.trim("value") != "").select(line)
+    return spark.read.text(spark_address(file)).where(F.col("value").rlike(f"[^{BLANK}]")).select(line)
 
 
 def _check(tables: list[_Table]) -> list[int]:
@@ -121,15 +123,18 @@ def _numbered_lines(table: _Table) -> Iterator[tuple[int, str]]:
     """The lines with their row in the file, from 1, without blank ones; only to explain an error."""
     with io.TextIOWrapper(open_binary(table.path), "latin-1") as file:
         for row, line in enumerate(file, start=1):
-            if line.strip():
-                yield row, line.rstrip("\n")
+            text = line.rstrip("\n")
+            if text.strip(BLANK):
+                yield row, text
 
 
 def _malformed(table: _Table, count: int) -> str:
     problems = ((row, table.format.problem(line)) for row, line in _numbered_lines(table))
-    row, problem = next((row, problem) for row, problem in problems if problem is not None)
+    first = next(((row, problem) for row, problem in problems if problem is not None), None)
+    if first is None:
+        return f"{table.path}: {count} of its rows have not the form of the others; copy it again"
     more = f" ({count} such rows)" if count > 1 else ""
-    return f"{table.path}, row {row}: {problem}{more}; mend or remove it"
+    return f"{table.path}, row {first[0]}: {first[1]}{more}; mend or remove it"
 
 
 def _repeated(table: _Table) -> str:

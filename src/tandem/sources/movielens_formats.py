@@ -37,10 +37,13 @@ class TableFormat:
 
     @property
     def line_pattern(self) -> str:
-        """The pattern of a valid line."""
+        """The pattern of a valid line.
+
+        To Java, ``.`` by itself is no U+0085 and ``$`` stands before one at the end, which in Python is neither so.
+        """
         separator = re.escape(self.separator)
         anything = f"(?:(?!{separator}).)*"
-        return "^" + separator.join(f"(?:{field.pattern or anything})" for field in self.fields) + "$"
+        return "(?s)^" + separator.join(f"(?:{field.pattern or anything})" for field in self.fields) + "(?!.)"
 
     def problem(self, line: str) -> str | None:
         """What is wrong with a line, in words; None where nothing is."""
