@@ -77,6 +77,7 @@ def test_what_is_validated_is_what_is_validated_in_memory(tmp_path: Path) -> Non
     everything = load_or_stream(job, 0, 1, hold_out=False)
     assert len(everything.training) == pq.read_metadata(job.train).num_rows
     assert everything.validation is None
+    assert everything.fingerprint == load_or_stream(job, 0, 1, hold_out=True).fingerprint
 
 
 @pytest.mark.slow
@@ -95,6 +96,18 @@ def test_a_resumed_stream_ends_with_the_weights_of_an_uninterrupted_one(tmp_path
         train(write_job(tmp_path / "cut", **settings), stop_after=2)
     resumed, messages = train(write_job(tmp_path / "cut", resume=True, **settings))
     assert any("resumes after epoch 2" in message for message in messages)
+    assert torch.equal(whole.flat.values, resumed.flat.values)
+
+
+@pytest.mark.slow
+def test_a_refit_of_a_stream_is_resumed_too(tmp_path: Path) -> None:
+    settings = PLENTY | {"memory_limit_mb": LIMIT_MB, "epochs": 2, "refit": True}
+    whole, _ = train(write_job(tmp_path / "whole", **settings))
+    with pytest.raises(InterruptedJobError):
+        train(write_job(tmp_path / "cut", **settings), stop_after=3)
+    resumed, messages = train(write_job(tmp_path / "cut", resume=True, **settings))
+    assert any("resumes after epoch 1" in message for message in messages)
+    assert resumed.state.phase == "refit"
     assert torch.equal(whole.flat.values, resumed.flat.values)
 
 

@@ -41,12 +41,14 @@ def load_or_stream(job: NCFJob, rank: int, size: int, *, hold_out: bool) -> NCFD
         return load_ncf_data(job, rank, size, hold_out=hold_out)
     rows = _Rows(job.train, sizes)
     streamed = StreamedRows(rows.of_rank(rank, size, held_out=False if hold_out else None))
+    # Of all rows, as in memory: a checkpoint of a refit, which holds none out, is met by a search, which does.
+    held_out = rows.of_rank(rank, size, held_out=True) if hold_out else ()
     none = LabelledPairs(Pairs(np.empty(0, np.int32), np.empty(0, np.int32)), np.empty(0, np.float32))
     return NCFData(
         StreamedInteractions(streamed, job.parameters.unknown_rate),
         none,
         _validation_rows(job, rows, rank, size) if hold_out else None,
-        streamed.fingerprint(),
+        (streamed.fingerprint() + sum(block.fingerprint() for block in held_out)) % (1 << 64),
     )
 
 
