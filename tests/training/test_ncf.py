@@ -114,6 +114,20 @@ def test_resume_without_a_checkpoint_with_other_settings_or_a_damaged_one_is_one
         train(job)
 
 
+def test_resume_with_other_side_features_or_another_feature_spec_is_one_line(tmp_path):
+    job = write_job(tmp_path)
+    train(job)
+    again = write_job(tmp_path, resume=True)
+    train(again)
+    with pytest.raises(UserError, match="made with feature spec = test and this run has other"):
+        train(again.model_copy(update={"feature_spec_fingerprint": "other"}))
+    users = pq.read_table(job.user_features).to_pandas()
+    users.loc[0, "age"] = 0.5
+    users.to_parquet(job.user_features)
+    with pytest.raises(UserError, match=r"made with side features = [0-9a-f]{8} and this run has [0-9a-f]{8}"):
+        train(again)
+
+
 def test_early_stopping_restores_the_best_weights(tmp_path):
     job = write_job(tmp_path, epochs=40, learning_rate=0.2, early_stopping={"metric": "ndcg@10", "patience": 2})
     trainer = NCFTrainer(job, SingleRank(), lambda event: None)

@@ -70,6 +70,7 @@ class NCFTrainer:
         self.data: NCFData = load_or_stream(self.job, rank, size, hold_out=hold_out)
         self.plan = self._plan_steps()
         self.model = build_ncf(self.job)
+        self.side_features = _digest_of_buffers(self.model)
         rows = -(-max(self.plan.shard_rows) // self.plan.steps)
         most_ids: dict[Side, int] = {"users": rows, "items": math.ceil(rows * self.data.training.pairs_per_row)}
         self.gradients = NCFGradients(self.model, self.communicator, most_ids)
@@ -237,6 +238,8 @@ class NCFTrainer:
             "seed": self.job.seed,
             "number of ranks": self.communicator.size,
             "data fingerprint": data["data"],
+            "feature spec": self.job.feature_spec_fingerprint,
+            "side features": self.side_features,
         }
 
     def _save_checkpoint(self) -> None:
@@ -272,6 +275,14 @@ def build_ncf(job: NCFJob) -> NeuMF:
     model = NeuMF(config)
     model.fill(*side_tables(job))
     return model
+
+
+def _digest_of_buffers(model: NeuMF) -> str:
+    """Changes with any side feature that the model sees: an age may be corrected without a change of the spec."""
+    digest = 0
+    for _, values in sorted(model.named_buffers()):
+        digest = zlib.crc32(values.numpy().tobytes(), digest)
+    return f"{digest:08x}"
 
 
 def train_ncf(job: NCFJob, communicator: Communicator, emit: Emit) -> None:
