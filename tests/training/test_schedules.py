@@ -22,6 +22,13 @@ def test_schedules_at_the_start_the_middle_and_the_end():
     assert rates("step", 0.5, 1.5, 2.5) == pytest.approx([0.8, 0.4, 0.2])
 
 
+def test_all_steps_of_an_epoch_have_one_rate_where_it_falls_by_epochs():
+    steps = 3
+    moments = [epoch + (step + 1) / steps for epoch in range(3) for step in range(steps)]
+    assert rates("step", *moments) == pytest.approx([0.8] * steps + [0.4] * steps + [0.2] * steps)
+    assert rates("step", 0.0) == [0.8]
+
+
 def test_warm_up_rises_linearly_and_leaves_the_rest_to_the_schedule():
     assert rates("linear", 0.5, 1.0, 2.0, 6.0, 10.0, warmup=2.0) == pytest.approx([0.2, 0.4, 0.8, 0.4, 0.0])
 

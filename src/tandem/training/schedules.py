@@ -29,10 +29,12 @@ class Schedule(Protocol):
 
 
 def learning_rate(parameters: Schedule, epoch: float, epochs: int | None = None) -> float:
-    """Learning rate at this moment, in epochs since the start (fractions count); epochs: until the end of training.
+    """Learning rate of the step that ends at this moment, in epochs since the start (fractions count).
+
+    epochs: until the end of training.
 
     Linear warm-up from zero over ``warmup_epochs``; then constant; linear or cosine to zero at the last epoch; or
-    multiplied by ``learning_rate_step_factor`` at every whole epoch.
+    multiplied by ``learning_rate_step_factor`` after every whole epoch, whose last step still has its own rate.
     """
     peak, warmup = parameters.learning_rate, parameters.warmup_epochs
     if epoch < warmup:
@@ -44,6 +46,6 @@ def learning_rate(parameters: Schedule, epoch: float, epochs: int | None = None)
         case "cosine":
             return peak * 0.5 * (1.0 + math.cos(math.pi * done))
         case "step":
-            return peak * parameters.learning_rate_step_factor ** math.floor(epoch)
+            return peak * parameters.learning_rate_step_factor ** max(0, math.ceil(epoch) - 1)
         case "constant":
             return peak
