@@ -36,7 +36,8 @@ INTRODUCTION = """\
 
 Set them in `conf/<environment>/parameters.yml` (`conf/local` is yours and not in git) or for one run by
 `--params ncf.epochs=5,seed=7`. The command line takes scalars; a list of several values goes into a file. An unknown
-name, a wrong type and a value outside its limits are errors before anything runs.
+name, a wrong type and a value outside its limits are errors before anything runs; at the top level, known is what
+`conf/base` has or a node takes, so a parameter of your own stands in `conf/base` too.
 
 *Default* is that of the typed model, which the library uses; *conf/base* is what a run uses where it differs.
 `conf/reference` and `conf/test` change some of these again.

@@ -64,6 +64,18 @@ def test_a_wrong_parameter_is_named(attempts: Project, parameter: str, line: str
     assert refused(attempts, parameter).startswith(line)
 
 
+def test_a_wrong_name_at_the_top_of_a_file_is_named(project: Project) -> None:
+    file = project.path("conf/test/parameters_mine.yml")
+    file.write_text("nfc:\n  epochs: 3\n")
+    line = f"{file}: nfc: there is no such parameter; did you mean ncf?; a new one must stand in conf/base too"
+    assert refused(project) == line
+    file.write_text("_epochs: 3\nmine: 3\n")
+    assert refused(project).startswith(f"{file}: mine: there is no such parameter; known are ")
+    project.path("conf/base/parameters_mine.yml").write_text("mine: 1\n")
+    assert project.run("--dry-run").code == 0, "a parameter of one's own, and a file's own helper"
+    assert refused(project, "mime=3") == "mime: there is no such parameter; did you mean mine?"
+
+
 def test_all_wrong_parameters_are_named_at_once(attempts: Project) -> None:
     line = refused(attempts, "ncf.epochs=0", "ncf.top=3", "distributed.bind=perhaps")
     assert [part.split(":")[0] for part in line.split("; ") if ":" in part] == [

@@ -85,34 +85,37 @@ class ParametersHook:
 
     @hook_impl(tryfirst=True)  # what is wrong is told before anybody uses it
     def after_context_created(self, context: KedroContext) -> None:
-        """Compare the names given with those of the configuration, and the values with the nodes' annotations.
+        """Compare the names with those that there are, and the values with the nodes' annotations.
 
+        At the top there is what conf/base has (so a parameter of your own stands there too) or what a node takes.
         Raises UserError naming all that do not fit.
         """
         loader = context.config_loader
         if not isinstance(loader, OmegaConfigLoader):
             return
-        texts = unknown_names(context._runtime_params or {}, loader)  # the context offers no other way
-        texts = texts or wrong_values(
-            loader["parameters"], parameter_types(pipelines.values()) | {"spark": SparkParameters}
-        )
+        types = parameter_types(pipelines.values()) | {"spark": SparkParameters}
+        texts = unknown_names(context._runtime_params or {}, loader, types)  # the context offers no other way
+        texts = texts or wrong_values(loader["parameters"], types)
         if texts:
             raise UserError("; ".join(texts))
 
 
-def unknown_names(given: Mapping[str, Any], loader: OmegaConfigLoader) -> list[str]:
-    """What to say of the run-time parameters that no configuration knows."""
-    if not given:
-        return []
-    plain = OmegaConfigLoader(
-        conf_source=loader.conf_source,
-        env=loader.env,
-        base_env=loader.base_env,
-        default_run_env=loader.default_run_env,
-        merge_strategy=loader.merge_strategy,
-    )
-    known = plain["parameters"].keys()
-    return [f"{name}: there is no such parameter; {did_you_mean(name, known)}" for name in sorted(set(given) - known)]
+def unknown_names(given: Mapping[str, Any], loader: OmegaConfigLoader, used: Iterable[str]) -> list[str]:
+    """What to say of the run-time parameters, and of those in an environment's files, that nothing knows.
+
+    used: the parameters that nodes take. Names that begin with an underscore are a file's own helpers.
+    """
+    # Before anything is resolved: another loader's values would take the place of this one's in every file.
+    base, environment, *_ = loader._read_raw_config("parameters")
+    known = {str(name) for file in base.values() for name in file} | {name.partition(".")[0] for name in used}
+    wrong = [(name, "") for name in sorted(given)]
+    wrong += [(str(name), f"{path}: ") for path, file in sorted(environment.items()) for name in file]
+    return [
+        f"{place}{name}: there is no such parameter; {did_you_mean(name, known)}"
+        + ("; a new one must stand in conf/base too" if place else "")
+        for name, place in wrong
+        if name not in known and not name.startswith("_")
+    ]
 
 
 def wrong_values(parameters: Mapping[str, Any], types: Mapping[str, Any]) -> list[str]:
