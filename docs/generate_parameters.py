@@ -77,7 +77,10 @@ SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
 )
 
 TOP_LEVEL = {
-    "seed": ("int", "of every draw: generated data, splits, negatives, weights, order of the rows, dropout"),
+    "seed": (
+        "int ≥ 0 and < 2³¹",
+        "of every draw: generated data, splits, negatives, weights, order of the rows, dropout",
+    ),
     "tables_path": (
         "path or address",
         "where Spark's tables are: a folder, `s3://BUCKET/FOLDER` or `hdfs://HOST:PORT/FOLDER`",

@@ -56,6 +56,8 @@ def on(path: Path) -> tuple[str, str]:
         ("ncf.split=halves", "ncf.split: expected 'random', 'leave_one_out' or 'temporal', found 'halves'"),
         ("ncf=5", "ncf: expected a block of parameters, found 5"),
         ("seed=abc", "seed: expected a whole number, found 'abc'"),
+        ("seed=-1", "seed: expected at least 0, found -1"),
+        ("seed=4294967296", "seed: expected less than 2147483648, found 4294967296"),
         ("distributed.num_ranks=0", "distributed.num_ranks: expected 'auto' or at least 1, found 0"),
         ("movielens=ml-10m", "movielens: ml-10m is not known; choose one of synthetic, ml-100k, ml-1m"),
     ],

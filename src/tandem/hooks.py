@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from tandem.datasets.spark_archive import java_options
 from tandem.errors import UserError, did_you_mean, invalid_parameters
-from tandem.parameters import SparkParameters
+from tandem.parameters import Seed, SparkParameters
 from tandem.parameters.spark import PARAMETER_OF_SETTING
 
 logger = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class ParametersHook:
         loader = context.config_loader
         if not isinstance(loader, OmegaConfigLoader):
             return
-        types = parameter_types(pipelines.values()) | {"spark": SparkParameters}
+        types = parameter_types(pipelines.values()) | {"seed": Seed, "spark": SparkParameters}
         texts = unknown_names(context._runtime_params or {}, loader, types)  # the context offers no other way
         texts = texts or wrong_values(loader["parameters"], types)
         if texts:

@@ -4,7 +4,7 @@ One model per top-level key of ``conf/*/parameters*.yml``. Unknown keys are erro
 as JSON.
 """
 
-from tandem.parameters.closed import Fraction, Parameters, Rate
+from tandem.parameters.closed import Fraction, Parameters, Rate, Seed
 from tandem.parameters.distributed import ChosenMpi, DistributedParameters
 from tandem.parameters.movielens import MovieLensParameters, SyntheticMovieLens
 from tandem.parameters.ncf import EarlyStoppingParameters, NCFBaselineParameters, NCFParameters, NeuMFParameters
@@ -42,6 +42,7 @@ __all__ = [
     "Rate",
     "RecSys2021FeatureParameters",
     "RecommendationParameters",
+    "Seed",
     "SoftmaxParameters",
     "SparkParameters",
     "SyntheticMovieLens",
