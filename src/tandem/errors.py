@@ -80,6 +80,7 @@ def _model(annotation: Any) -> type[BaseModel] | None:
 _WORDS = {
     "valid integer": "a whole number",
     "valid number": "a number",
+    "finite number": "a finite number",
     "valid boolean": "true or false",
     "valid string": "a text",
     "valid tuple": "a list",

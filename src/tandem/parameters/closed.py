@@ -11,6 +11,6 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class Parameters(BaseModel):
-    """Immutable, and closed: a misspelt key is an error."""
+    """Immutable, and closed: a misspelt key is an error. Numbers are finite: JSON, which ranks get, has no others."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -1,6 +1,6 @@
 """Parameters of neural collaborative filtering."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -15,7 +15,7 @@ class NeuMFParameters(Parameters):
         True, description="train an output weight per GMF dimension; false: all 1, so none can undo embedding_l2"
     )
     mlp_dim: int = Field(64, ge=1, description="width of the user and of the item embedding of the MLP part")
-    hidden_units: tuple[int, ...] = Field((64, 32, 16), min_length=1)
+    hidden_units: tuple[Annotated[int, Field(ge=1)], ...] = Field((64, 32, 16), min_length=1)
     side_dim: int = Field(8, ge=0, description="width of each side feature's embedding; 0 leaves side features out")
     dropout: Rate = Field(0.5, description="behind every hidden layer")
     embedding_dropout: Rate = Field(0.0, description="of the embeddings that enter GMF and MLP")
