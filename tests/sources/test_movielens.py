@@ -4,8 +4,10 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from refusals import refuse
 from tandem.errors import UserError
 from tandem.sources.movielens import RawMovieLens, read_movielens
+from tandem.sources.movielens_files import locate_movielens
 from tandem.sources.movielens_formats import TableFormat
 
 FLAGS = "|".join("0" * 19)
@@ -111,6 +113,24 @@ def test_a_malformed_line_is_named(spark: SparkSession, tmp_path: Path, file: st
     with pytest.raises(UserError, match=message) as raised:
         read_movielens(spark, _write(tmp_path, **{file: text}), "ml-100k")
     assert len(str(raised.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["u.data", "u.user", "u.item"])
+def test_a_file_that_may_not_be_read_is_not_said_to_be_written(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    folder = _write(tmp_path)
+    refuse(folder / name, monkeypatch)
+    with pytest.raises(UserError, match=f"cannot read {folder / name}: Permission denied; give its user the right to"):
+        read_movielens(spark, folder, "ml-100k")
+
+
+def test_a_zip_that_may_not_be_read_is_not_said_to_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = tmp_path / "ml-100k.zip"
+    archive.write_bytes(b"PK")
+    refuse(archive, monkeypatch)
+    with pytest.raises(UserError, match=f"cannot read {archive}: Permission denied"):
+        locate_movielens(archive, "ml-100k")
 
 
 def test_java_and_python_agree_on_what_a_line_is(spark: SparkSession, tmp_path: Path) -> None:

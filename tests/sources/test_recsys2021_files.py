@@ -5,6 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recsys2021_raw_rows import NAMES, line, row, table, write_halves
+from refusals import refuse
 from tandem.errors import UserError
 from tandem.sources.recsys2021_files import locate_recsys2021
 
@@ -39,6 +40,12 @@ def test_raw_files_are_known_by_what_they_are(tmp_path: Path) -> None:
     (group,) = locate_recsys2021(folder).train
     assert group.columns is None
     assert [path.name for path in group.paths] == ["part-00000.parquet"]
+
+
+def test_a_file_that_may_not_be_read_is_not_said_to_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_halves(tmp_path / "data", line() + "\n")
+    refuse(folder / "test" / "part-00000", monkeypatch)
+    assert refused(folder).startswith(f"cannot read {folder}/test/part-00000: Permission denied; give its user the")
 
 
 def test_the_misspelt_columns_are_found_under_their_own_names(tmp_path: Path) -> None:

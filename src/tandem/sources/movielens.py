@@ -26,7 +26,7 @@ from tandem.sources.movielens_formats import (
     ml_100k_items,
 )
 from tandem.sources.movielens_names import ML_100K_GENRES
-from tandem.storage.filesystems import is_file, open_binary, read_text, size_of
+from tandem.storage.filesystems import explaining_reads, is_file, open_binary, read_text, size_of
 from tandem.storage.locations import Location, spark_address
 
 logger = logging.getLogger(__name__)
@@ -61,14 +61,17 @@ class _Table:
         return self.lines.select(texts.alias("texts")).select(*self.format.columns(F.col("texts")))
 
 
+@explaining_reads()
 def read_movielens(spark: SparkSession, path: Location, kind: MovieLensKind, work: Path | None = None) -> RawMovieLens:
     """Read the files of ``kind`` below ``path`` (see :func:`locate_movielens`), checking every line in one Spark job.
 
     Raises:
-        UserError: a missing, empty or truncated file, or a malformed line: named with file, row and column.
+        UserError: a missing, empty, unreadable or truncated file, or a malformed line: named with file, row and column.
     """
     folder = locate_movielens(path, kind, work)
     ratings, users, items = (folder / name for name in REQUIRED_FILES[kind])
+    for file in (users, items):
+        open_binary(file).close()  # what may not be read is told here: Spark would tell it in screens of Java
     _check_end(ratings, ML_100K_RATINGS if kind == "ml-100k" else ML_1M_RATINGS)
     if kind == "ml-100k":
         formats = (ML_100K_RATINGS, ML_100K_USERS, ml_100k_items(_read_genres(folder / "u.genre")))

@@ -14,7 +14,7 @@ from typing import Literal
 
 from tandem.errors import UserError
 from tandem.sources.staging import staged_file, staged_folder
-from tandem.storage.filesystems import is_file, is_folder, size_of
+from tandem.storage.filesystems import explaining_reads, is_file, is_folder, size_of
 from tandem.storage.locations import Location, RemotePath
 
 MovieLensKind = Literal["ml-100k", "ml-1m"]
@@ -36,6 +36,7 @@ _ADDRESS = "https://files.grouplens.org/datasets/movielens/{kind}.zip"
 _TIMEOUT_SECONDS = 60
 
 
+@explaining_reads()
 def locate_movielens(path: Location, kind: MovieLensKind, work: Path | None = None) -> Location:
     """The folder that holds the files of ``kind``: ``path``, its sub-folder of that name, or what its zip holds.
 
@@ -45,7 +46,8 @@ def locate_movielens(path: Location, kind: MovieLensKind, work: Path | None = No
         work: where a zip is extracted; by default beside the zip, or in a temporary folder where that is read-only.
 
     Raises:
-        UserError: nothing of the kind is there, a file is missing, or the zip is broken or not on this machine.
+        UserError: nothing of the kind is there, a file is missing, or the zip is broken, may not be read or is not on
+            this machine.
     """
     required = REQUIRED_FILES[kind]
     if is_file(path):

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from tandem.errors import UserError, did_you_mean
 from tandem.sources.recsys2021_format import MISSPELT, NAMES, RAW_COLUMNS, RawColumn
-from tandem.storage.filesystems import is_folder, open_binary, sizes_in
+from tandem.storage.filesystems import explaining_reads, is_folder, open_binary, sizes_in
 from tandem.storage.locations import Location
 from tandem.storage.parquet import open_parquet
 
@@ -38,14 +38,15 @@ class RecSys2021Files:
     test: tuple[RawFiles, ...]
 
 
+@explaining_reads()
 def locate_recsys2021(folder: Location) -> RecSys2021Files:
     """The files in ``folder/train`` and ``folder/test``, by any name; hidden and underscored ones are skipped.
 
     Parquet is known by its first bytes, not by its name. Every Parquet footer is read, no row is.
 
     Raises:
-        UserError: a missing folder, a half without rows, a Parquet file that lacks a column, has one more or one of a
-            type that cannot be converted.
+        UserError: a missing folder, one or a file that may not be read, a half without rows, a Parquet file that lacks
+            a column, has one more or one of a type that cannot be converted.
     """
     if not is_folder(folder):
         raise UserError(f"no RecSys Challenge 2021 data: {folder} does not exist; {_LAYOUT}")

@@ -179,6 +179,20 @@ def explaining(place: Path | RemotePath) -> Iterator[None]:
         raise UserError(_explained(place, " ".join(str(error).split()))) from error
 
 
+@contextmanager
+def explaining_reads() -> Iterator[None]:
+    """A file or folder of this machine that its user may not read becomes a UserError of one line.
+
+    Around what reads alone: of an error by itself nobody can tell whether it came of reading or of writing.
+    """
+    try:
+        yield
+    except PermissionError as error:
+        raise UserError(
+            f"cannot read {error.filename}: {error.strerror}; give its user the right to, or name another place"
+        ) from error
+
+
 def _explained(place: RemotePath, text: str) -> str:
     for pattern, explanation in _EXPLANATIONS.items():
         if re.search(pattern, text):
