@@ -1,5 +1,6 @@
 import random
 from collections import Counter
+from contextlib import nullcontext
 
 import pytest
 
@@ -149,6 +150,16 @@ def test_a_split_that_leaves_a_part_empty_says_so(spark, method, rows_per_user, 
     with_split = split_interactions(spark.createDataFrame(rows, SCHEMA), method, 0.2, seed=1)
     with pytest.raises(UserError, match=line):
         check_parts(validation_split(with_split, method, 0.1, seed=1), method, validated=validated)
+
+
+@pytest.mark.parametrize(("method", "tested", "validated"), [("random", 5, 12), ("leave_one_out", 2, 3)])
+def test_as_many_rows_as_the_readme_says_are_enough_and_one_less_is_not(spark, method, tested, validated):
+    for enough, with_validation in ((tested, False), (validated, True)):
+        for rows_per_user in (enough - 1, enough):
+            rows = spark.createDataFrame([(1, item, 1.0, item) for item in range(rows_per_user)], SCHEMA)
+            parts = validation_split(split_interactions(rows, method, 0.2, seed=1), method, 0.1, seed=1)
+            with nullcontext() if rows_per_user == enough else pytest.raises(UserError, match=r"leaves|hold one out"):
+                check_parts(parts, method, validated=with_validation)
 
 
 def test_one_user_with_enough_rows_is_enough(spark):
