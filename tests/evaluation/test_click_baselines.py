@@ -53,6 +53,16 @@ def test_equal_labels_leave_the_constant() -> None:
     assert results["boosted_trees"].metrics == results["constant"].metrics
 
 
+@pytest.mark.parametrize(("count", "positives"), [(1000, 1), (1000, 999), (10, 5), (2, 1)])
+def test_rows_too_few_to_hold_some_out_of_each_class_are_fitted_to_the_end(count: int, positives: int) -> None:
+    ids, numbers, _ = rows(count, 0)
+    labels = (np.arange(count) < positives).astype(np.int32)
+    parameters = WideAndDeepBaselineParameters(trees=5)
+    results = evaluate_click_baselines((ids, numbers, labels), rows(50, 1), SIZES, parameters)
+    assert results["boosted_trees"].settings["trees"] == 5
+    assert results["boosted_trees"].metrics["log_loss"] is not None
+
+
 def test_a_missing_library_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match="boosted_trees needs scikit-learn: pip install scikit-learn, or leave it out"):

@@ -2,6 +2,7 @@
 
 import importlib.util
 import logging
+import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -94,8 +95,18 @@ def _boosted_trees(
     }
     few = [place for place, size in enumerate(sizes) if size <= 255]
     model = HistGradientBoostingClassifier(
-        **settings, categorical_features=few or None, early_stopping=True, random_state=seed
+        **settings, categorical_features=few or None, early_stopping=_can_stop_early(train[2]), random_state=seed
     )
     model.fit(np.concatenate(train[:2], axis=1, dtype=np.float32), train[2])
     predicted = model.predict_proba(np.concatenate(test[:2], axis=1, dtype=np.float32))[:, 1]
     return predicted, {**settings, "trees": int(model.n_iter_)}
+
+
+def _can_stop_early(labels: npt.NDArray[Any]) -> bool:
+    """Whether scikit-learn can hold out a tenth of the rows, which it draws from each class, for stopping early.
+
+    It refuses to where a class has one row, or where the held-out part has fewer rows than there are classes.
+    """
+    positives = int(np.count_nonzero(labels))
+    rarer, held_out = min(positives, len(labels) - positives), math.ceil(VALIDATION_FRACTION * len(labels))
+    return rarer >= 2 and held_out >= 2
