@@ -81,6 +81,19 @@ def test_two_tower_rows_cut_off_rare_ids_and_leave_crosses_out(prepared):
     assert {row.user for row in cut} - {0} == {number for number, count in counts.items() if count >= 14}
 
 
+def test_rows_without_an_id_make_no_user_and_no_item_and_still_train(spark):
+    """All tweets without an id were one item, the most popular of all, and were recommended as ''."""
+    nameless = [{"tweet_id": None, "like_timestamp": 5}, {"tweet_id": "", "like_timestamp": 5}]
+    nameless += [{"enaging_user_id": None, "like_timestamp": 5}]
+    train, test = raw_frame(spark, {"like_timestamp": 5}, *nameless), raw_frame(spark, {}, *nameless)
+    done = Prepared(train, test)
+    assert (done.train.count(), done.test.count()) == (4, 4)
+    users = user_features(done.train.unionByName(done.test), done.spec)
+    items = item_features(done.train, done.test, done.spec)
+    assert [row.user_id for row in users.collect()] == ["U1"]
+    assert [(row.tweet_id, row.popularity) for row in items.collect()] == [("T1", 2)]
+
+
 def test_pairs_get_the_features_of_their_user_and_tweet(prepared, spark):
     rows = prepared.train.unionByName(prepared.test)
     users, items = user_features(rows, prepared.spec), item_features(prepared.train, prepared.test, prepared.spec)

@@ -85,6 +85,15 @@ def test_what_was_seen_does_not_count_and_what_no_table_knows_is_missed(files, t
     assert len(scene.relevant.users) == 2
 
 
+def test_rows_without_an_id_are_no_user_and_no_item(files, tmp_path):
+    item_ids = read_vectors(files.item_embeddings)[0]
+    test = pa.table({"user_id": ["", "u000", "u001"], "tweet_id": ["t000", "", "t001"], "label": [1, 1, 1]})
+    pq.write_table(test, tmp_path / "test.parquet")
+    scene = make_scene(RetrievalFiles(**(vars(files) | {"test": tmp_path / "test.parquet"})), item_ids, 10, 0)
+    assert scene.ids.to_pylist() == ["u001"]
+    assert scene.relevant.items.tolist() == [1]
+
+
 def test_the_seed_draws_the_users(files):
     item_ids = read_vectors(files.item_embeddings)[0]
     drawn = [make_scene(files, item_ids, 5, seed).ids.to_pylist() for seed in (0, 0, 1)]

@@ -68,14 +68,18 @@ def two_tower_rows(rows: DataFrame, spec: FeatureSpec) -> DataFrame:
 
 
 def user_features(rows: DataFrame, spec: FeatureSpec) -> DataFrame:
-    """One row per user of model input rows: ``user_id`` and every feature of the user; the newest row wins."""
+    """One row per user of model input rows: ``user_id`` and every feature of the user; the newest row wins.
+
+    Rows without a user id are nobody's: they train Wide & Deep, and make no user of their own.
+    """
     return _newest(rows, "user_id", _names(spec, "user")).select("user_id", *_names(spec, "user"))
 
 
 def item_features(train: DataFrame, test: DataFrame, spec: FeatureSpec) -> DataFrame:
     """One row per tweet of model input rows: ids, every feature of the tweet and its author, and ``popularity``.
 
-    ``popularity`` (long) is the number of positives among the rows ``train``; otherwise the newest row wins.
+    ``popularity`` (long) is the number of positives among the rows ``train``; otherwise the newest row wins. Rows
+    without a tweet id make no item: together they would be one, the most popular, that nobody can be shown.
     """
     counted = train.withColumn("positive", F.col("label").cast("long"))
     rows = counted.unionByName(test.withColumn("positive", F.lit(0).cast("long")))
@@ -119,9 +123,12 @@ def _cut_off(name: str, size: int) -> Column:
 
 
 def _newest(rows: DataFrame, key: str, columns: Sequence[str]) -> DataFrame:
-    """Each key's latest row; of several at one time the one with the smallest values, column by column."""
+    """Each key's latest row; of several at one time the one with the smallest values, column by column.
+
+    Rows without a key, which cleaned rows have as the empty text, have none.
+    """
     latest = _of_key(key).orderBy(F.col("tweet_timestamp").desc(), *columns)
-    return rows.withColumn("place", F.row_number().over(latest)).where("place = 1")
+    return rows.where(F.col(key) != "").withColumn("place", F.row_number().over(latest)).where("place = 1")
 
 
 def _of_key(key: str) -> WindowSpec:

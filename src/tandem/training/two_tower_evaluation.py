@@ -3,6 +3,7 @@
 Users: those with a positive test row, at most ``evaluated_users`` of them, drawn by the seed. Left out of a user's
 lists, and of what counts, is every item that the user was shown in a training row. A user whom no training row knows
 gets the popular items from the model too, as the published lists do; an item that no feature table knows is missed.
+Rows without the id of their user or item are left out: they are of many users or items, and no list is for or of them.
 """
 
 from dataclasses import dataclass
@@ -92,6 +93,7 @@ def make_scene(files: RetrievalFiles, item_ids: pa.Array, most_users: int, seed:
     """Choose the users, and find what they took and what they had seen."""
     test = read_table(files.test, columns=["user_id", "tweet_id", "label"])
     test = test.filter(pc.equal(test.column("label"), 1))
+    test = test.filter(pc.and_(*(pc.not_equal(test.column(name), "") for name in ("user_id", "tweet_id"))))
     everyone = pc.unique(test.column("user_id")).sort()
     chosen = np.random.default_rng([seed, 2021]).permutation(len(everyone))[:most_users]
     ids = everyone.take(pa.array(np.sort(chosen)))
