@@ -112,6 +112,8 @@ def test_a_limit_that_empties_a_vocabulary_is_said_and_leaves_the_unknown_id(pre
     rows = read(project, f"{INPUT}/wnd/train.parquet")
     assert set(rows["hashtags"].to_pylist()) == {0}
     assert pc.sum(rows["label"]).as_py() < pc.sum(read(prepared, f"{INPUT}/wnd/train.parquet")["label"]).as_py()
+    quality = json.loads(project.path("data/08_reporting/recsys2021/data_quality.json").read_text())
+    assert quality["best_auc"] is None, "what is known is the best AUC for any engagement, not for likes"
 
 
 def test_a_cross_of_an_unknown_column_is_one_line_and_changes_nothing(prepared, tmp_path):

@@ -42,7 +42,13 @@ def create_recsys2021_pipeline(**_: object) -> Pipeline:
             ),
             Node(
                 func=nodes.report_recsys2021_quality,
-                inputs=["recsys2021_raw", "recsys2021_cleaned_train", "recsys2021_cleaned_test", "wnd_test@spark"],
+                inputs=[
+                    "recsys2021_raw",
+                    "recsys2021_cleaned_train",
+                    "recsys2021_cleaned_test",
+                    "wnd_test@spark",
+                    "params:recsys2021_features",
+                ],
                 outputs="recsys2021_data_quality",
                 name="report_recsys2021_quality",
             ),

@@ -73,11 +73,19 @@ def make_recsys2021_tables(train: DataFrame, test: DataFrame, spec: dict[str, An
 
 
 def report_recsys2021_quality(
-    raw: RawRecSys2021, train: DataFrame, test: DataFrame, encoded_test: DataFrame
+    raw: RawRecSys2021,
+    train: DataFrame,
+    test: DataFrame,
+    encoded_test: DataFrame,
+    parameters: RecSys2021FeatureParameters,
 ) -> dict[str, Any]:
-    """What the rows are like: how many, labels, unknown values of the test rows, times in the future, duplicates."""
+    """What the rows are like: how many, labels, unknown values of the test rows, times in the future, duplicates.
+
+    ``best_auc`` is None where it is not known, as for one kind of engagement: generated rows tell that of any.
+    """
     from tandem.features.recsys2021_quality import data_quality, summary
 
-    quality = {**data_quality(train, test, encoded_test), "best_auc": raw.best_auc}
+    best_auc = raw.best_auc if parameters.label == "any" else None
+    quality = {**data_quality(train, test, encoded_test), "best_auc": best_auc}
     logger.info("RecSys 2021: %s", summary(quality))
     return quality
