@@ -22,8 +22,18 @@ def test_it_is_unpenalised_logistic_regression(scale, offset):
     assert found.offset == pytest.approx(expected.intercept_[0], abs=1e-3)
 
 
-def test_what_cannot_be_fitted_is_left_as_it_is():
-    logits, labels = rows(1.0, 0.0)
-    assert fit_calibration(logits, np.ones_like(labels), SingleRank()) == Calibration()
-    assert fit_calibration(-logits, labels, SingleRank()) == Calibration()
+def test_nothing_is_left_as_it_is():
     assert fit_calibration(np.empty(0), np.empty(0), SingleRank()) == Calibration()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 1.0])
+def test_a_model_that_tells_nothing_apart_gives_the_share_of_positives(share):
+    """The identity, as before, made probabilities around a half of the cosines of two towers: a log loss of 0.7."""
+    rng = np.random.default_rng(0)
+    labels = (np.arange(4000) < share * 4000).astype(float)
+    cosines = rng.uniform(-0.9, 0.9, 4000) - 0.1 * labels
+    found = fit_calibration(cosines, labels, SingleRank())
+    predicted = 1 / (1 + np.exp(-(found.scale * cosines + found.offset)))
+    assert predicted.mean() == pytest.approx(share, abs=1e-3)
+    assert np.abs(predicted - predicted.mean()).max() < 1e-3
+    assert np.array_equal(np.argsort(predicted, kind="stable"), np.argsort(cosines, kind="stable"))

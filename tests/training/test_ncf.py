@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -12,7 +13,7 @@ from ncf_jobs import DEFAULTS, ITEMS, USERS, write_job
 from tandem.distributed.collectives import SingleRank
 from tandem.distributed.launcher import launch
 from tandem.errors import UserError
-from tandem.models.ncf import load_ncf
+from tandem.models.ncf import Calibration, load_ncf
 from tandem.parameters import DistributedParameters
 from tandem.training.jobs import NCFJob
 from tandem.training.ncf import NCFTrainer, train_ncf
@@ -186,6 +187,16 @@ def test_probabilities_are_calibrated_on_held_out_rows(tmp_path):
     raw, calibrated = torch.sigmoid(logits), torch.sigmoid(calibration.scale * logits + calibration.offset)
     share = float(rows.labels.mean())
     assert abs(float(calibrated.mean()) - share) < 1e-3 < abs(float(raw.mean()) - share)
+
+
+def test_without_stored_negatives_logits_stay_as_they_are(tmp_path):
+    """All held-out rows are positives then: their share, 1, would be every probability."""
+    job = write_job(tmp_path, negatives="fresh", negatives_per_positive=0)
+    table = pq.read_table(job.train)
+    pq.write_table(table.filter(pc.equal(table.column("label"), 1)), job.train)
+    trainer = NCFTrainer(job, SingleRank(), lambda event: None)
+    trainer.fit()
+    assert trainer.state.calibration == Calibration()
 
 
 @pytest.mark.slow

@@ -11,6 +11,8 @@ from tandem.models.ncf_config import Calibration
 
 ITERATIONS = 25
 TOLERANCE = 1e-9
+# Of a model that tells nothing apart: no probability moves by more than a few thousandths, and the order stays.
+LEAST_SCALE = 1e-3
 
 # So many rows of a rank are enough to decide on two numbers.
 MOST_STREAMED_ROWS = 1 << 17
@@ -34,14 +36,29 @@ def fit_calibration(logits: Floats, labels: Floats, communicator: Communicator) 
     steps halved until they help.
 
     logits, labels: this rank's rows [n]; n may be 0 and differ between the ranks. Returns the same on every rank: the
-    identity where all labels are equal, or where the likelihood asks for a scale that is not positive (a model that
-    ranks worse than chance).
+    identity where there are no rows; the share of positives, in the order of the logits, where all labels are equal, or
+    where the likelihood asks for a scale that is not positive (a model that ranks worse than chance). A logit as it is
+    would say nothing of that share: the products of two towers are cosines.
     """
     totals = communicator.allreduce_scalars({"rows": float(len(labels)), "positives": float(labels.sum())})
-    if totals["positives"] in (0.0, totals["rows"]):
+    if totals["rows"] == 0.0:
         return Calibration()
+    if totals["positives"] in (0.0, totals["rows"]):
+        return _base_rate(**totals)
     share = totals["positives"] / totals["rows"]
-    point = np.array([0.0, np.log(share / (1.0 - share))])
+    point = _most_likely(logits, labels, np.array([0.0, np.log(share / (1.0 - share))]), communicator)
+    if not (np.isfinite(point).all() and point[0] > 0.0):
+        return _base_rate(**totals)
+    return Calibration(scale=float(point[0]), offset=float(point[1]))
+
+
+def _base_rate(rows: float, positives: float) -> Calibration:
+    """The share of positives, smoothed by half a row of each label so that none is impossible."""
+    return Calibration(scale=LEAST_SCALE, offset=float(np.log((positives + 0.5) / (rows - positives + 0.5))))
+
+
+def _most_likely(logits: Floats, labels: Floats, point: Floats, communicator: Communicator) -> Floats:
+    """Scale and offset, from those of ``point`` on."""
     sums = communicator.allreduce_scalars(_newton_sums(logits, labels, point))
     for _ in range(ITERATIONS):
         hessian = np.array([[sums["ss"], sums["so"]], [sums["so"], sums["oo"]]])
@@ -54,9 +71,7 @@ def fit_calibration(logits: Floats, labels: Floats, communicator: Communicator) 
         else:
             break
         point, sums = point - step, tried
-    if not (np.isfinite(point).all() and point[0] > 0.0):
-        return Calibration()
-    return Calibration(scale=float(point[0]), offset=float(point[1]))
+    return point
 
 
 def _newton_sums(logits: Floats, labels: Floats, point: Floats) -> dict[str, float]:

@@ -99,9 +99,13 @@ class NCFTrainer:
             raise RuntimeError("the ranks ended with different weights")
 
     def _calibrate(self) -> Calibration:
-        """On held-out rows; without any, on training rows if the model was trained on another share of negatives."""
+        """On held-out rows; without any, on training rows if the model was trained on another share of negatives.
+
+        Not at all where no negatives are stored: among positives alone, every probability would be 1.
+        """
         rows = self.data.validation.rows if self.data.validation is not None else self.data.stored
-        if self.data.validation is None and self.parameters.negatives == "stored":
+        trained_on = self.data.validation is None and self.parameters.negatives == "stored"
+        if trained_on or self.parameters.negatives_per_positive == 0:
             return Calibration()
         self.model.eval()
         parts = labelled_logits(self.model, rows)
