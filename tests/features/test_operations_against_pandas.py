@@ -130,6 +130,30 @@ def test_z_scores(table, frame):
     assert set(column(constant.apply(frame.withColumn("price", F.lit(3.0))), "price")) == {0.0}
 
 
+@pytest.fixture
+def with_nan(spark):
+    return spark.createDataFrame([(1, 2.0), (2, float("nan")), (3, None), (4, 6.0)], "row int, price double")
+
+
+@pytest.mark.parametrize(("fit", "lowest"), [(fit_min_max, 0.0), (fit_z_scores, -1.0)])
+def test_nan_is_missing_to_what_is_fitted_as_null_is(with_nan, fit, lowest):
+    """Spark's largest of values with NaN is NaN, their mean too, and NaN clipped to 1 is 1."""
+    fitted = fit(with_nan, ["price"])
+    assert fitted == fit(with_nan.where("row in (1, 4)"), ["price"])
+    assert type(fitted).model_validate_json(fitted.model_dump_json()) == fitted
+    assert column(fitted.apply(with_nan), "price") == [lowest, None, None, 1.0]
+    nothing = fit(with_nan.where("row = 2"), ["price"])
+    assert column(nothing.apply(with_nan), "price")[1:3] == [None, None]
+
+
+def test_nan_has_no_bucket_and_no_limit(with_nan):
+    found = with_nan.select(
+        "row", bucketize(F.col("price"), [1.0, 5.0]).alias("bucket"), clip(F.col("price"), 0.0, 4.0).alias("clipped")
+    )
+    assert column(found, "bucket") == [2, None, None, 3]
+    assert column(found, "clipped") == [2.0, None, None, 4.0]
+
+
 def test_buckets(table, frame):
     edges = [0.0, 20.0, 50.0, 90.0]
     known = table.dropna(subset=["price"])

@@ -1,4 +1,4 @@
-"""Numbers: filled, clipped, scaled, put into buckets.
+"""Numbers: filled, clipped, scaled, put into buckets. NaN is missing as null is, and becomes null where not filled.
 
 Functions of a column learn nothing; the ``fit_*`` functions read training rows once and return what they learnt.
 """
@@ -24,10 +24,11 @@ def fill(rows: DataFrame, values: Mapping[str, float | int | str | bool]) -> Dat
 
 
 def clip(value: Column, low: float | None = None, high: float | None = None) -> Column:
-    """The value, at least ``low`` and at most ``high``; null stays null."""
+    """The value, at least ``low`` and at most ``high``; null stays null, NaN becomes it."""
     clipped = value if low is None else F.greatest(value, F.lit(low))
     clipped = clipped if high is None else F.least(clipped, F.lit(high))
-    return F.when(value.isNotNull(), clipped)
+    # Spark takes NaN for larger than any number: the upper limit would stand for it.
+    return F.when(value.isNotNull() & ~F.isnan(value), clipped)
 
 
 def log_plus_one(value: Column) -> Column:
@@ -36,15 +37,15 @@ def log_plus_one(value: Column) -> Column:
 
 
 def bucketize(value: Column, edges: Sequence[float]) -> Column:
-    """Int id 1..len(edges)+1: 1 + the number of ascending ``edges`` that are at most the value; null stays null."""
+    """Int id 1..len(edges)+1: 1 + the number of ascending ``edges`` that are at most the value; null where missing."""
     reached = [(value >= F.lit(edge)).cast("int") for edge in edges]
-    return reduce(add, reached) + 1
+    return F.when(~F.isnan(value), reduce(add, reached) + 1)
 
 
 def scale_min_max(value: Column, low: float, high: float) -> Column:
-    """``(value - low) / (high - low)``, clipped to 0..1; 0 where ``low`` is ``high``, null stays null."""
+    """``(value - low) / (high - low)``, clipped to 0..1; 0 where ``low`` is ``high``, null for null and NaN."""
     if high <= low:
-        return F.when(value.isNotNull(), F.lit(0.0))
+        return clip(value, 0.0, 0.0)
     return clip((value - F.lit(low)) / F.lit(high - low), 0.0, 1.0)
 
 
@@ -73,16 +74,18 @@ class MinMax(Fitted):
     ranges: dict[str, tuple[float, float]]
 
     def apply(self, rows: DataFrame) -> DataFrame:
-        """Scale the columns to 0..1, double; what lies beyond the fitted range is clipped, null stays null."""
+        """Scale the columns to 0..1, double; what lies beyond the fitted range is clipped, NaN becomes null."""
         return rows.withColumns(
             {name: scale_min_max(F.col(name).cast("double"), *limits) for name, limits in self.ranges.items()}
         )
 
 
 def fit_min_max(train: DataFrame, columns: Sequence[str]) -> MinMax:
-    """The range of each column, 0 and 0 where it has no value. One job."""
-    smallest = [F.min(name).cast("double").alias(f"min_{name}") for name in columns]
-    largest = [F.max(name).cast("double").alias(f"max_{name}") for name in columns]
+    """The range of each column's values but NaN, 0 and 0 where it has none. One job."""
+    types = dict(train.dtypes)
+    values = {name: _without_nan(name, types[name]) for name in columns}
+    smallest = [F.min(value).cast("double").alias(f"min_{name}") for name, value in values.items()]
+    largest = [F.max(value).cast("double").alias(f"max_{name}") for name, value in values.items()]
     (row,) = train.agg(*smallest, *largest).collect()
     return MinMax(ranges={name: (row[f"min_{name}"] or 0.0, row[f"max_{name}"] or 0.0) for name in columns})
 
@@ -93,14 +96,16 @@ class ZScores(Fitted):
     moments: dict[str, tuple[float, float]]
 
     def apply(self, rows: DataFrame) -> DataFrame:
-        """``(value - mean) / deviation``, double; 0 where the deviation is 0, null stays null."""
+        """``(value - mean) / deviation``, double; 0 where the deviation is 0, NaN becomes null."""
         return rows.withColumns({name: _z_score(name, *moments) for name, moments in self.moments.items()})
 
 
 def fit_z_scores(train: DataFrame, columns: Sequence[str]) -> ZScores:
-    """The moments of each column to 12 digits, 0 and 0 where it has no value. One job."""
-    means = [F.mean(name).alias(f"mean_{name}") for name in columns]
-    deviations = [F.stddev_pop(name).alias(f"deviation_{name}") for name in columns]
+    """The moments of each column's values but NaN, to 12 digits, 0 and 0 where it has none. One job."""
+    types = dict(train.dtypes)
+    values = {name: _without_nan(name, types[name]) for name in columns}
+    means = [F.mean(value).alias(f"mean_{name}") for name, value in values.items()]
+    deviations = [F.stddev_pop(value).alias(f"deviation_{name}") for name, value in values.items()]
     (row,) = train.agg(*means, *deviations).collect()
     return ZScores(
         moments={
@@ -110,7 +115,7 @@ def fit_z_scores(train: DataFrame, columns: Sequence[str]) -> ZScores:
 
 
 def _z_score(name: str, mean: float, deviation: float) -> Column:
-    centred = F.col(name).cast("double") - F.lit(mean)
+    centred = F.nanvl(F.col(name).cast("double"), F.lit(None)) - F.lit(mean)
     return centred / F.lit(deviation) if deviation > 0.0 else centred * 0.0
 
 
