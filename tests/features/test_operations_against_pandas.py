@@ -203,6 +203,22 @@ def test_vocabularies(table, frame, later):
     assert column(unseen, "item")[1] == 0
 
 
+@pytest.mark.parametrize("broadcast_rows", [1_000_000, 1])
+def test_columns_that_hold_no_texts_are_encoded_by_their_text(monkeypatch, frame, broadcast_rows):
+    """All of them were unknown: fitted as texts, and looked up as numbers."""
+    monkeypatch.setattr("tandem.features.vocabularies.BROADCAST_ROWS", broadcast_rows)
+    raw = frame.select("row", "item", F.col("price").alias("cost"), (F.col("label") == 1).alias("liked"))
+    names = ["item", "cost", "liked"]
+    vocabulary, facts = fit_vocabularies(raw, names)
+    tables = {name: vocabulary.where(F.col("name") == name) for name in names}
+    sizes = {name: fact.size for name, fact in facts.items()}
+    found = encode_ids(raw, tables, sizes)
+    texts = encode_ids(raw.withColumns({name: F.col(name).cast("string") for name in names}), tables, sizes)
+    for name in names:
+        assert column(found, name) == column(texts, name)
+        assert max(column(found, name)) == sizes[name] - 1
+
+
 def test_large_vocabularies_are_encoded_as_small_ones_are(monkeypatch, frame):
     named = frame.select("row", "user", "tags", F.col("item").cast("string").alias("item"))
     vocabulary, facts = fit_vocabularies(named, ["user", "item", "tags"])

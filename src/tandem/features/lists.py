@@ -41,8 +41,8 @@ def _split(text: Column, separator: str) -> Column:
 
 
 def value_hash(column: str, value: Column) -> Column:
-    """What a value of a column is known by in joins: long."""
-    return F.xxhash64(F.lit(column), value)
+    """What a value of a column is known by in joins, by its text as vocabularies hold it: long."""
+    return F.xxhash64(F.lit(column), value.cast("string"))
 
 
 def list_values(rows: DataFrame, columns: Sequence[str], separator: str = TAB) -> DataFrame:
