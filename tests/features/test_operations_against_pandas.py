@@ -248,6 +248,31 @@ def test_the_most_frequent_of_a_list(table, frame, least):
     assert sorted(row["occurrences"] for row in found) == sorted(n for n in counts.values() if n >= least)
 
 
+@pytest.mark.parametrize("separator", ["\t", "|", ".", "||", "\\", "a", " ", "é"])
+def test_separators_are_texts_and_empty_values_are_none(spark, separator):
+    """A separator was a regular expression: "|" split every character; and "x|" lost x for the empty value."""
+    lists = [["x", ""], ["", "y", "", "x"], ["", ""], ["z"], [""], ["y", "y"]]
+    rows = spark.createDataFrame([(n, separator.join(one)) for n, one in enumerate(lists)], "row int, tags string")
+    split = rows.select(
+        "row",
+        split_list(F.col("tags"), separator).alias("values"),
+        list_length(F.col("tags"), separator).alias("length"),
+    )
+    values = [[value for value in one if value] for one in lists]
+    assert column(split, "values") == values
+    assert column(split, "length") == [len(one) for one in values]
+    kept = keep_most_frequent(rows, ["tags"], min_count={}, separator=separator)
+    assert column(kept, "tags") == ["x", "y", None, "z", None, "y"]
+    assert column(kept, "tags_count") == [2, 3, None, 1, None, 3]
+    assert sorted(row.occurrences for row in count_values(rows, ["tags"], separator=separator).collect()) == [1, 2, 3]
+
+
+def test_a_list_of_nothing_but_separators_has_no_value_where_nothing_recurs(spark):
+    rows = spark.createDataFrame([(1, "b;"), (2, ";;")], "row int, tags string")
+    kept = keep_most_frequent(rows, ["tags"], min_count={}, separator=";")
+    assert (column(kept, "tags"), column(kept, "tags_count")) == (["b", None], [1, None])
+
+
 def test_lists_in_which_nothing_recurs(spark):
     rows = spark.createDataFrame([(1, "b;a"), (2, "c"), (3, None), (4, "")], "row int, tags string")
     kept = keep_most_frequent(rows, ["tags"], min_count={}, separator=";")
