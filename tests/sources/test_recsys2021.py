@@ -1,5 +1,8 @@
+import bz2
+import gzip
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -74,6 +77,21 @@ def test_a_bad_raw_row_is_named_by_file_row_and_column(
     folder = write_halves(tmp_path / "some data", "\n".join([line(), "", line(), bad, line()]))
     rows = read_recsys2021(spark, folder, now=NOW).test
     assert refused(rows) == f"{folder}/test/part-00000, row 4: {what}; mend or remove it"
+
+
+@pytest.mark.parametrize(("suffix", "opened"), [(".gz", gzip.open), (".bz2", bz2.open)])
+def test_a_bad_row_of_a_compressed_file_is_named_without_its_number(
+    spark: SparkSession, tmp_path: Path, suffix: str, opened: Callable[[Path, str], IO[bytes]]
+) -> None:
+    """Read again as plain text, it was "row 1: expected 24 columns, found 1"."""
+    bad = "\n".join([line(), line(enaging_user_follower_count="many")])
+    folder = write_halves(tmp_path / "data", line(), "")
+    with opened(folder / "test" / f"part-00000{suffix}", "wb") as file:
+        file.write(bad.encode())
+    assert refused(read_recsys2021(spark, folder, now=NOW).test) == (
+        f"{folder}/test/part-00000{suffix}: column enaging_user_follower_count: "
+        "expected a whole number from 0, found 'many'; mend or remove it"
+    )
 
 
 def test_a_bad_row_stops_a_job_that_does_not_ask_for_its_column(spark: SparkSession, tmp_path: Path) -> None:

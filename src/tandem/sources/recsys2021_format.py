@@ -91,6 +91,9 @@ TIMES = tuple(column.name for column in RAW_COLUMNS if column.kind in ("time", "
 # As some published conversions to Parquet spell them.
 MISSPELT = {"text_ tokens": "text_tokens", "retweet_timestampe": "retweet_timestamp"}
 
+COMPRESSED = frozenset({".bz2", ".deflate", ".gz", ".lz4", ".snappy", ".zst"})
+"""Ends of names by which Spark knows raw files that it decompresses."""
+
 ANY_TEXT = f"[^{SEPARATOR}]*"
 LINE_PATTERN = "^" + SEPARATOR.join(column.pattern or ANY_TEXT for column in RAW_COLUMNS) + "\\r?$"
 
@@ -109,11 +112,11 @@ def problem(line: str) -> str | None:
 def with_row(line: str) -> str:
     """The line of an error in a raw file with the number of its row; any other line as it is.
 
-    Spark's readers do not number the lines of a text: the one file is read again.
+    Spark's readers do not number the lines of a text: the one file is read again, unless it is compressed.
     """
     place, _, what = line.partition(": ")
     path = Path(unquote(place))
-    if ", row " in place or not path.is_file():
+    if ", row " in place or path.suffix.lower() in COMPRESSED or not path.is_file():
         return line
     future = re.match(r"column (\w+): expected seconds since 1970 up to now .*, found (\d+)", what)
     for row, text in _numbered(path):
