@@ -65,6 +65,13 @@ def test_all_pods_see_the_project_at_one_place_and_have_one_image(job: dict[str,
     assert {volume["persistentVolumeClaim"]["claimName"] for volume in claims} == {spark["claim"]}
 
 
+def test_the_launcher_waits_until_the_workers_answer(job: dict[str, Any]) -> None:
+    """Its preflight asks every worker once; one whose ssh server is not up yet would end the run."""
+    assert job["spec"]["launcherCreationPolicy"] == "WaitForWorkersReady"
+    (worker,) = pods(job)["Worker"]["containers"]
+    assert worker["readinessProbe"]["tcpSocket"]["port"] == 22, "ready is when ssh answers"
+
+
 def test_the_launchers_parameters_fit_their_types(job: dict[str, Any]) -> None:
     (container,) = pods(job)["Launcher"]["containers"]
     text = container["args"][container["args"].index("--params") + 1]
