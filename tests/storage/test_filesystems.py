@@ -98,3 +98,10 @@ def test_other_hosts_are_told_how_to_enter_the_storage(s3: S3Server, monkeypatch
     names = filesystems.storage_variables()
     assert {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"} <= set(names)
     assert "TANDEM_OTHER" not in names
+
+
+def test_other_hosts_are_told_where_java_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arrow looks for libjvm in JAVA_HOME, and a shell that ssh opens has read no profile that would set it."""
+    for name in ("JAVA_HOME", "HADOOP_HOME", "CLASSPATH"):
+        monkeypatch.setenv(name, "/somewhere")
+    assert {"JAVA_HOME", "HADOOP_HOME", "CLASSPATH"} <= set(filesystems.storage_variables())

@@ -20,7 +20,10 @@ REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 # What takes longer than these is told, not waited for.
 CONNECT_SECONDS = 5.0
 ATTEMPTS = 3
-HADOOP = frozenset({"HADOOP_HOME", "HADOOP_CONF_DIR", "ARROW_LIBHDFS_DIR", "CLASSPATH", "LIBHDFS_OPTS", "KRB5CCNAME"})
+# Without LD_LIBRARY_PATH: Arrow finds libhdfs and libjvm by these, and another host's own path may lead MPI elsewhere.
+HADOOP = frozenset(
+    {"HADOOP_HOME", "HADOOP_CONF_DIR", "JAVA_HOME", "ARROW_LIBHDFS_DIR", "CLASSPATH", "LIBHDFS_OPTS", "KRB5CCNAME"}
+)
 
 _NOTHING = "NotFound"
 
