@@ -140,7 +140,9 @@ def test_cpus_are_told(xeon: Topology) -> None:
     assert found.ranks[1].cores == (28, 29, 30, 31, 40)
     assert found.ranks[1].hardware_threads == (56, 58, 60, 62, 80), "the first threads of these cores"
     assert found.leftovers["xeon"][:2] == (10, 11)
-    assert planned(xeon, rank_cpus=["0-1,56-57", "2-3,58-59"]).ranks[0].hardware_threads == (), "whole cores"
+    assert not any(rank.whole_cores for rank in found.ranks)
+    whole = planned(xeon, rank_cpus=["0-1,56-57", "2-3,58-59"]).ranks
+    assert [(rank.whole_cores, rank.hardware_threads) for rank in whole] == [(True, (0, 1, 2, 3)), (True, (4, 5, 6, 7))]
     assert cpus(planned(xeon, rank_cpus=[0, 1])) == ["0", "1"], "as YAML reads them"
 
 

@@ -85,6 +85,20 @@ def test_several_hosts(xeon: Topology, small: Topology) -> None:
     assert second.startswith("-n 15 -host xeon -env I_MPI_PIN_DOMAIN [0x7")
 
 
+@pytest.mark.parametrize("mpi", ["openmpi5", "openmpi4"])
+def test_one_host_of_parts_of_cores_has_all_hosts_counted_in_hardware_threads(
+    xeon: Topology, small: Topology, mpi: Mpi
+) -> None:
+    """A rankfile has one way of counting, whatever else the other hosts are."""
+    cut = replace(xeon, allowed=tuple(range(56)), host="cut")
+    _, _, rankfile = line(mpi, [cut, xeon, small], cores_per_rank=2)
+    assert rankfile == [
+        *("rank 0=cut slot=0,2", "rank 1=cut slot=56,58"),
+        *("rank 2=xeon slot=0-3", "rank 3=xeon slot=56-59"),
+        "rank 4=small slot=0-1",
+    ]
+
+
 def test_mpich_has_one_list_for_all_hosts(xeon: Topology, small: Topology) -> None:
     twins = plan([small, replace(small, host="twin")], DistributedParameters(cores_per_rank=2))
     assert not binds_itself(twins, "mpich")

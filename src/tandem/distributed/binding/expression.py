@@ -83,7 +83,8 @@ def _slots(plan: BindingPlan, rank: RankBinding) -> str:
 
 
 def _counts_threads(plan: BindingPlan) -> bool:
-    return any(rank.hardware_threads for rank in plan.ranks)
+    """A rankfile counts one thing on all hosts: threads, as soon as one host's ranks have parts of cores."""
+    return not all(rank.whole_cores for rank in plan.ranks)
 
 
 def _intel_mpi(plan: BindingPlan, program: Sequence[str]) -> Launch:

@@ -117,7 +117,8 @@ def _bindings(
             host=host.host,
             local_rank=rank,
             horovod_cpu=horovod[rank],
-            hardware_threads=() if whole else _hardware_threads(share),
+            hardware_threads=_hardware_threads(share),
+            whole_cores=whole,
         )
         for rank, share in enumerate(taken)
     ]

@@ -21,7 +21,8 @@ class RankBinding:
         host: as MPI knows it.
         local_rank: its number on this host.
         horovod_cpu: the CPU of Horovod's own thread; None: any of the rank's.
-        hardware_threads: hwloc's logical numbers of the CPUs; empty where the cores say it all.
+        hardware_threads: hwloc's logical numbers of the CPUs.
+        whole_cores: whether the ranks of this host have all hardware threads of their cores, so that ``cores`` says it.
     """
 
     rank: int
@@ -34,6 +35,7 @@ class RankBinding:
     local_rank: int = 0
     horovod_cpu: int | None = None
     hardware_threads: tuple[int, ...] = ()
+    whole_cores: bool = True
 
     def row(self) -> tuple[str, ...]:
         """The cells below ``HEADER``."""
