@@ -58,8 +58,8 @@ def scenarios(work_dir: Path, **always: Any) -> Callable[..., LaunchResult]:
     return start
 
 
-def launching_process(work_dir: Path, spec: dict[str, Any], **parameters: Any) -> "subprocess.Popen[bytes]":
-    """A process that launches ``scenario_rank``, once all of its ranks have said hello."""
+def launching_argv(work_dir: Path, spec: dict[str, Any], **parameters: Any) -> list[str]:
+    """A process that launches ``scenario_rank``, to be started with ``launching_variables``."""
     script = work_dir / "launching.py"
     script.write_text(
         "import json, signal, sys\n"
@@ -70,8 +70,16 @@ def launching_process(work_dir: Path, spec: dict[str, Any], **parameters: Any) -
         "launch('scenario_rank', json.loads(sys.argv[2]), framework='torch', work_dir=Path(sys.argv[3]),\n"
         "       parameters=DistributedParameters.model_validate_json(sys.argv[1]))\n"
     )
-    argv = [sys.executable, str(script), json.dumps(parameters), json.dumps(spec), str(work_dir)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    process = subprocess.Popen(argv, env=environment, stderr=subprocess.DEVNULL)
+    return [sys.executable, str(script), json.dumps(parameters), json.dumps(spec), str(work_dir)]
+
+
+def launching_variables() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+def launching_process(work_dir: Path, spec: dict[str, Any], **parameters: Any) -> "subprocess.Popen[bytes]":
+    """A process that launches ``scenario_rank``, once all of its ranks have said hello."""
+    argv = launching_argv(work_dir, spec, **parameters)
+    process = subprocess.Popen(argv, env=launching_variables(), stderr=subprocess.DEVNULL)
     until(lambda: len(hellos(work_dir)) == parameters["num_ranks"], seconds=60)
     return process

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from launches import launching_process, living, pids, scenarios, until
+from launches import launching_argv, launching_process, launching_variables, living, pids, scenarios, until
 
 from tandem.distributed import collectives, mpirun
 from tandem.distributed.binding import expression
@@ -25,6 +26,7 @@ from tandem.parameters import DistributedParameters
 pytestmark = pytest.mark.usefixtures("nothing_is_left")
 ONE_AND_TWO = [1, pytest.param(2, marks=pytest.mark.slow)]
 TWO_CORES = len(os.sched_getaffinity(0)) >= 2
+CONTAINER = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 
 
 @pytest.fixture
@@ -221,6 +223,23 @@ def test_a_rank_killed_from_outside(
     os.kill(pids(tmp_path)[-1], signal.SIGKILL)
     assert launching.wait(20) != 0
     until(lambda: living(tmp_path) == [])
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="PID 1 needs root and unshare")
+@pytest.mark.parametrize("num_ranks", ONE_AND_TWO)
+def test_a_launcher_may_be_the_first_process_of_a_container(tmp_path: Path, num_ranks: int) -> None:
+    """Its ranks' parent has the number of the process that inherits orphans elsewhere."""
+    argv = [*CONTAINER, *launching_argv(tmp_path, {}, num_ranks=num_ranks)]
+    done = subprocess.run(argv, env=launching_variables(), check=False, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_rank_whose_launcher_is_gone_does_not_begin(tmp_path: Path) -> None:
+    """It ended between the rank's start and the rank's request to be ended with it."""
+    variables = launching_variables() | {"TANDEM_WORK_DIR": str(tmp_path), "TANDEM_LAUNCHER": str(os.getppid())}
+    argv = [sys.executable, "-m", "scenario_rank", "spec.json"]
+    assert subprocess.run(argv, env=variables, check=False).returncode == 143
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_import_error_of_the_rank_module_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,7 @@ WORK_DIR = "TANDEM_WORK_DIR"
 JOB_ID = "TANDEM_JOB_ID"
 JOB_OPTION = "tandem_job_id"  # a setting of mpirun that nobody reads: its daemons have it on their command lines
 NUM_RANKS = "TANDEM_NUM_RANKS"
+LAUNCHER = "TANDEM_LAUNCHER"  # the number of the launcher's process, for a rank that is its child
 SEVERAL_HOSTS = "TANDEM_SEVERAL_HOSTS"
 _RANK_VARIABLES = ("OMPI_COMM_WORLD_RANK", "PMI_RANK")
 _LOCAL_RANK_VARIABLES = ("OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID")

@@ -6,6 +6,7 @@ raises the first failing rank's error. Nothing that it started outlives it, howe
 
 import json
 import logging
+import os
 import shutil
 import signal
 import subprocess
@@ -29,7 +30,7 @@ from tandem.distributed.collectives import horovod_missing
 from tandem.distributed.ending import end_on_hosts
 from tandem.distributed.following import Follower, RankError
 from tandem.distributed.hosts import Host, find_agent, hosts_of, ranks_per_host
-from tandem.distributed.job import Framework, Job, write_text
+from tandem.distributed.job import LAUNCHER, Framework, Job, write_text
 from tandem.distributed.processes import end_job, start_tied
 from tandem.distributed.survey import Surveyed, check_memory, survey
 from tandem.distributed.topology import Topology, detect
@@ -211,8 +212,10 @@ class _Run:
         reach = mpirun.Reach(self.agent, self.parameters.network, stall_seconds, self.job_id, exported)
         where = reach if self.bindings.named else None
         argv = mpirun.command(self.bindings, self.module, self.job.spec_file, rankfile, where, mpi)
-        own_cpus = self.bindings.ranks[0].cpus if mpirun.without_mpi(self.bindings) and self.bindings.bound else ()
-        return start_tied(argv, mpirun.environment(own, self.temporary), self.job.mpirun_log, own_cpus)
+        alone = mpirun.without_mpi(self.bindings)
+        variables = mpirun.environment(own | ({LAUNCHER: str(os.getpid())} if alone else {}), self.temporary)
+        own_cpus = self.bindings.ranks[0].cpus if alone and self.bindings.bound else ()
+        return start_tied(argv, variables, self.job.mpirun_log, own_cpus)
 
     def _end_elsewhere(self) -> None:
         for name in end_on_hosts(self.hosts, self.agent, self.job_id, _ELSEWHERE_SECONDS):

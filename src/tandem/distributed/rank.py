@@ -31,6 +31,7 @@ from tandem.distributed.binding.expression import binds_itself
 from tandem.distributed.binding.table import BindingPlan, RankBinding
 from tandem.distributed.collectives import Communicator, connect
 from tandem.distributed.job import (
+    LAUNCHER,
     SEVERAL_HOSTS,
     WORK_DIR,
     Failure,
@@ -57,7 +58,8 @@ def run_rank(main: Callable[[dict[str, Any], Communicator], None], framework: Fr
     process at once with a non-zero code, on which mpirun ends the peers. Interpreter shutdown is skipped: ``main``
     closes what it opens.
     """
-    die_with_parent()
+    launcher = os.environ.get(LAUNCHER)
+    die_with_parent(int(launcher) if launcher else None)
     job = Job(Path(os.environ[WORK_DIR]))
     rank, _ = rank_of_environment()
     _redirect_output(job.log_file(rank))
