@@ -138,10 +138,13 @@ def test_ranks_that_hang_are_ended_with_their_children(tmp_path: Path, monkeypat
 def test_an_outer_launchers_variables_do_not_reach_the_ranks(tmp_path: Path) -> None:
     mpirun = program(tmp_path, "mpirun", "env")
     outer = {"PATH": os.environ["PATH"], "OMPI_COMM_WORLD_RANK": "3", "PMIX_RANK": "3", "HOROVOD_RANK": "3"}
+    outer |= {"SLURM_JOB_ID": "7", "PBS_NODEFILE": "/x"}
     program(tmp_path, "mpirun", f"env > {tmp_path}/seen")
     doctor.check_allreduce("torch", mpirun, tmp_path, outer)
     seen = (tmp_path / "seen").read_text()
     assert "RANK" not in seen
+    assert "SLURM_" not in seen
+    assert "PBS_" not in seen
     assert "TMPDIR=/tmp/tandem-" in seen
 
 

@@ -70,6 +70,22 @@ def test_two_ranks_are_bound_as_planned(run: Callable[..., LaunchResult], caplog
     assert (result.log_dir / "mpirun.log").read_text() == "", "mpirun has nothing to say"
 
 
+ALLOCATIONS = {
+    "Slurm": {"SLURM_JOB_ID": "7", "SLURM_JOBID": "7", "SLURM_NODELIST": "node7", "SLURM_TASKS_PER_NODE": "1"},
+    "PBS": {"PBS_ENVIRONMENT": "PBS_BATCH", "PBS_JOBID": "7", "PBS_NODEFILE": "/no/such/file"},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("system", ALLOCATIONS)
+def test_a_job_on_this_host_asks_no_batch_system_for_others(
+    run: Callable[..., LaunchResult], monkeypatch: pytest.MonkeyPatch, system: str
+) -> None:
+    for name, value in ALLOCATIONS[system].items():
+        monkeypatch.setenv(name, value)
+    assert len(run({}, num_ranks=2, bind=False).ranks) == 2
+
+
 @pytest.mark.slow
 def test_more_ranks_than_cores_run_unbound(run: Callable[..., LaunchResult], caplog: pytest.LogCaptureFixture) -> None:
     result = run({}, num_ranks=len(os.sched_getaffinity(0)) + 1)
@@ -329,6 +345,10 @@ def test_the_environment_of_ranks_has_nothing_of_an_outer_job(tmp_path: Path) ->
     assert not {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PRTE_LAUNCHED", "HOROVOD_TIMELINE"} & set(found)
     assert found["HOME"] == "/home/me"
     assert found["OMP_NUM_THREADS"] == "1"
+    allocation = {"SLURM_JOB_ID": "7", "PBS_NODEFILE": "/x", "LSB_HOSTS": "x", "PE_HOSTFILE": "/x"}
+    assert not set(allocation) & set(mpirun.environment(own, tmp_path, allocation))
+    elsewhere = mpirun.environment(own | {"TANDEM_SEVERAL_HOSTS": "1"}, tmp_path, allocation)
+    assert set(allocation) <= set(elsewhere), "the agent of named hosts may need them"
 
 
 def test_the_environment_of_a_rank_follows_its_binding(tmp_path: Path) -> None:

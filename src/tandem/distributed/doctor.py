@@ -37,6 +37,8 @@ MPI_NAMES = {"openmpi": "Open MPI", "intelmpi": "Intel(R) MPI Library"}
 DISTRIBUTIONS = {"torch": ("torch",), "tensorflow": ("tensorflow-cpu", "tensorflow")}
 # What an outer mpirun leaves in the environment, which would make an inner one join it.
 LAUNCHER_VARIABLES = ("OMPI_", "PMIX_", "PRTE_", "PMI_", "HYDRA_", "I_MPI_", "HOROVOD_")
+# What a batch system leaves there, from which mpirun would take hosts and a way to start processes on them.
+BATCH_VARIABLES = ("SLURM_", "PBS_", "LSB_", "PE_HOSTFILE")
 LIBRARY_VERSION = """
 import ctypes, sys
 text, length = ctypes.create_string_buffer(8192), ctypes.c_int()
@@ -213,7 +215,7 @@ def check_allreduce(
     name = f"allreduce ({framework})"
     if mpirun is None or horovod is None:
         return Check(name, False, "not tried: no mpirun" if mpirun is None else "not tried: no Horovod", SET_UP)
-    kept = {k: v for k, v in environ.items() if not k.startswith(LAUNCHER_VARIABLES)}
+    kept = {k: v for k, v in environ.items() if not k.startswith(LAUNCHER_VARIABLES + BATCH_VARIABLES)}
     if intel:
         command = [str(mpirun), *intel_mpi.start({"I_MPI_PIN": "0"}), "-n", "2"]
         kept["PYTHONPATH"] = intel_mpi.import_path(kept.get("PYTHONPATH", ""))

@@ -15,6 +15,7 @@ from pathlib import Path
 from tandem.distributed import intel_mpi
 from tandem.distributed.binding.expression import Mpi, launch_line
 from tandem.distributed.binding.table import BindingPlan, RankBinding
+from tandem.distributed.doctor import BATCH_VARIABLES
 from tandem.distributed.job import JOB_ID, JOB_OPTION, NUM_RANKS, SEVERAL_HOSTS, WORK_DIR
 from tandem.errors import UserError
 from tandem.parameters import ChosenMpi
@@ -150,8 +151,12 @@ def _words(option: str, settings: Mapping[str, str]) -> list[str]:
 
 
 def environment(own: Mapping[str, str], temporary: Path, inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """A clean environment: nothing of an outer MPI job, the job's own variables, short temporary paths."""
-    clean = {name: value for name, value in inherited.items() if not name.startswith(_SCRUBBED)}
+    """A clean environment: nothing of an outer MPI job, the job's own variables, short temporary paths.
+
+    On this host alone there is nothing of a batch system either; the agent that reaches other hosts may need that.
+    """
+    scrubbed = _SCRUBBED if SEVERAL_HOSTS in own else _SCRUBBED + BATCH_VARIABLES
+    clean = {name: value for name, value in inherited.items() if not name.startswith(scrubbed)}
     return {**clean, **own, "TMPDIR": str(temporary)}
 
 
