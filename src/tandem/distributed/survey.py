@@ -115,20 +115,32 @@ def _judged(host: Host, answer: Answer, own: Mapping[str, str]) -> Surveyed | st
             f"host {host.name} cannot be used: {answer.reason}; check that it is up, that distributed.launch_agent "
             f"reaches it without a password, and that {sys.executable} is there too"
         )
-    report = Report(**json.loads(lines[-1]))
-    problems = [*_other_versions(report, own), *report.problems, *_clock(report, answer)]
-    if problems:
-        return f"host {host.name} {problems[0]}"
-    return Surveyed(host, replace(from_json(report.topology), host=host.name), report.memory)
+    try:
+        return _fitting(host, json.loads(lines[-1]), answer, own)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        return (
+            f"host {host.name} answers in other words than this host's code expects ({said}); put the same code of "
+            "this project on all hosts"
+        )
 
 
-def _other_versions(report: Report, own: Mapping[str, str]) -> list[str]:
+def _fitting(host: Host, said: Mapping[str, Any], answer: Answer, own: Mapping[str, str]) -> Surveyed | str:
+    """Versions come first: another version of this project may say all else in another way."""
+    differing = _other_versions(said["versions"], own)
+    if differing:
+        return f"host {host.name} {differing}"
+    report = Report(**said)
+    topology = replace(from_json(report.topology), host=host.name)
+    problems = [*report.problems, *_clock(report, answer)]
+    return f"host {host.name} {problems[0]}" if problems else Surveyed(host, topology, report.memory)
+
+
+def _other_versions(theirs: Mapping[str, str], own: Mapping[str, str]) -> str:
     differing = [
-        f"{name} {report.versions.get(name)} (here {version})"
-        for name, version in own.items()
-        if report.versions.get(name) != version
+        f"{name} {theirs.get(name)} (here {version})" for name, version in own.items() if theirs.get(name) != version
     ]
-    return [f"has {', '.join(differing)}; install the same packages on all hosts"] if differing else []
+    return f"has {', '.join(differing)}; install the same packages on all hosts" if differing else ""
 
 
 def _clock(report: Report, answer: Answer) -> list[str]:

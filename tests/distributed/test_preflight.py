@@ -1,0 +1,80 @@
+"""What the preflight compares of hosts, and what it says where another host's code or answer is another."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tandem.distributed import preflight, survey
+from tandem.distributed.hosts import Answer, Host
+from tandem.distributed.preflight import MARK, Question, look
+from tandem.errors import UserError
+
+
+def question(folder: Path, **others: Any) -> dict[str, Any]:
+    (folder / "token").write_text("the token")
+    return asdict(Question("torch", str(folder), str(folder / "token"), "the token", {})) | others
+
+
+def judged(folder: Path, monkeypatch: pytest.MonkeyPatch, report: object) -> str | None:
+    """The error where node1 answers with this report."""
+    answer = Answer(0, f"{MARK}{json.dumps(report)}\n", "", time.time() - 1.0, time.time())
+    monkeypatch.setattr(survey, "run_on", lambda *_: answer)
+    try:
+        survey.survey([Host("node1")], [], {}, framework="torch", work_dir=folder, seconds=1.0)
+    except UserError as error:
+        return str(error)
+    return None
+
+
+def test_packages_by_which_ranks_compute_and_read_are_compared() -> None:
+    both = {"numpy", "pyarrow", "safetensors"}
+    assert both <= preflight.versions("torch").keys()
+    assert both | {"keras"} <= preflight.versions("tensorflow").keys()
+    assert "keras" not in preflight.versions("torch"), "no rank of PyTorch imports it"
+    assert "none" not in preflight.versions("tensorflow").values()
+
+
+@pytest.mark.parametrize("more", [{"not_known_here": 1}, {}])
+def test_versions_come_before_what_another_version_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: dict[str, Any]
+) -> None:
+    own = preflight.versions("torch")
+    report = {"versions": own | {"tandem": "0.0"}} | more
+    found = judged(tmp_path, monkeypatch, report)
+    assert found == f"host node1 has tandem 0.0 (here {own['tandem']}); install the same packages on all hosts"
+
+
+@pytest.mark.parametrize(
+    "change", [{"not_known_here": 1}, {"topology": "{}"}, {"topology": "no JSON"}, {"versions": 3}, {"time": "noon"}]
+)
+def test_an_answer_in_other_words_names_its_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    report = asdict(look(Question(**question(tmp_path))))
+    found = judged(tmp_path, monkeypatch, report | change)
+    assert str(found).startswith("host node1 answers in other words than this host's code expects (")
+    assert str(found).endswith("); put the same code of this project on all hosts")
+    assert "\n" not in str(found)
+
+
+@pytest.mark.parametrize("report", [3, [], "x"])
+def test_an_answer_that_is_no_report_names_its_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, report: object
+) -> None:
+    assert str(judged(tmp_path, monkeypatch, report)).startswith("host node1 answers in other words")
+
+
+def test_a_question_of_other_code_is_answered_with_versions(tmp_path: Path) -> None:
+    asked = json.dumps(question(tmp_path, not_known_here=1))
+    argv = [sys.executable, "-m", "tandem.distributed.preflight", asked]
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(argv, env=variables, capture_output=True, text=True, check=True)
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith(MARK)]
+    assert json.loads(line.removeprefix(MARK)) == {"versions": preflight.versions("torch")}
