@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tandem.distributed import preflight, survey
-from tandem.distributed.hosts import Answer, Host
+from tandem.distributed.hosts import Answer, Host, run_on
 from tandem.distributed.preflight import MARK, Question, look
 from tandem.errors import UserError
 
@@ -31,6 +31,48 @@ def judged(folder: Path, monkeypatch: pytest.MonkeyPatch, report: object) -> str
     except UserError as error:
         return str(error)
     return None
+
+
+def table(folder: Path, **parts: str) -> Path:
+    """A folder of Parquet files, beside what Spark leaves there."""
+    folder.mkdir(parents=True)
+    (folder / "_SUCCESS").touch()
+    for name, content in parts.items():
+        (folder / f"{name}.parquet").write_text(content)
+    return folder
+
+
+def test_tables_are_compared_by_the_names_and_sizes_of_their_files(tmp_path: Path) -> None:
+    here, there = table(tmp_path / "here", a="1234", b="12"), table(tmp_path / "there", a="1234", b="12")
+    (there / "_SUCCESS").unlink()
+    asked = question(tmp_path, tables=preflight.tables([here, tmp_path]))
+    assert list(asked["tables"]) == [str(here)], "a folder without Parquet files may change while a job runs"
+    assert look(Question(**asked)).problems == []
+    asked["tables"] = {str(there): asked["tables"][str(here)]}
+    assert look(Question(**asked)).problems == [], "what Spark leaves beside its files is no part of the table"
+    (there / "b.parquet").rename(there / "c.parquet")
+    (problem,) = look(Question(**asked)).problems
+    assert problem.startswith(f"has another {there} (2 Parquet files of 6 bytes, ")
+    assert "here 2 Parquet files of 6 bytes, " in problem
+    assert problem.endswith("let all hosts see the same storage")
+    (there / "c.parquet").write_text("123456")
+    (problem,) = look(Question(**asked)).problems
+    assert "of 10 bytes" in problem
+
+
+def test_a_host_with_another_table_of_as_many_files_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = table(tmp_path / "data", **{f"part-{number:05d}": "x" for number in range(3000)})
+
+    def on_other_storage(host: Host, command: list[str], *others: Any) -> Answer:
+        assert max(map(len, command)) < 2000, "a word of a command line may have 128 KiB"
+        (data / "part-00007.parquet").rename(data / "part-77777.parquet")
+        return run_on(host, command, *others)
+
+    monkeypatch.setattr(survey, "run_on", on_other_storage)
+    with pytest.raises(UserError, match=rf"^host localhost has another {data} \(3000 Parquet files of 3000 bytes, "):
+        survey.survey(
+            [Host("localhost")], [], {"train": str(data)}, framework="torch", work_dir=tmp_path / "work", seconds=60.0
+        )
 
 
 def test_packages_by_which_ranks_compute_and_read_are_compared() -> None:

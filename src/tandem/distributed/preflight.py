@@ -4,6 +4,7 @@ It imports no framework. The question and the report are JSON; the report is a l
 a login shell may print more.
 """
 
+import hashlib
 import importlib.metadata
 import json
 import platform
@@ -12,8 +13,8 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tandem.distributed.job import Framework
 from tandem.distributed.topology import control_groups, detect
 from tandem.distributed.topology.files import read
 from tandem.distributed.topology.transfer import to_json
+from tandem.storage.tables import SUFFIX
 
 MARK = "tandem-preflight "
 # By which ranks compute, read their rows and write their models, beside the framework.
@@ -35,13 +37,18 @@ _NONE = "none"
 
 @dataclass(frozen=True)
 class Question:
-    """What to look for: files and folders with the bytes of each file, and a text in a file of the work folder."""
+    """What to look for.
+
+    sizes: files and folders, with the bytes of each file. tables: what ``tables`` says of folders of Parquet files.
+    proof: a text in a file of the work folder.
+    """
 
     framework: Framework
     work_dir: str
     proof_file: str
     proof: str
     sizes: dict[str, int | None]
+    tables: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -122,7 +129,27 @@ def _files(question: Question) -> list[str]:
             return [
                 f"has another {name} ({path.stat().st_size} bytes, here {size}); let all hosts see the same storage"
             ]
+    there = tables(map(Path, question.tables))
+    for name, here in question.tables.items():
+        if there.get(name) != here:
+            return [
+                f"has another {name} ({there.get(name, 'no table')}, here {here}); let all hosts see the same storage"
+            ]
     return []
+
+
+def tables(folders: Iterable[Path]) -> dict[str, str]:
+    """The folders with Parquet files, and for each how many, their bytes, and a digest of their names and sizes.
+
+    Spark names the files of every table that it writes anew.
+    """
+    found = {}
+    for folder in folders:
+        sizes = {file.name: file.stat().st_size for file in sorted(folder.glob(f"*{SUFFIX}")) if file.is_file()}
+        if sizes:
+            digest = hashlib.blake2b(json.dumps(sizes).encode(), digest_size=8).hexdigest()
+            found[str(folder)] = f"{len(sizes)} Parquet files of {sum(sizes.values())} bytes, {digest}"
+    return found
 
 
 def _version(distribution: str) -> str:

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from tandem.distributed.binding.table import BindingPlan
 from tandem.distributed.hosts import Answer, Host, python_there, run_on
 from tandem.distributed.job import Framework
-from tandem.distributed.preflight import MARK, Question, Report, versions
+from tandem.distributed.preflight import MARK, Question, Report, tables, versions
 from tandem.distributed.topology import Topology
 from tandem.distributed.topology.transfer import from_json
 from tandem.errors import UserError
@@ -81,10 +81,11 @@ def _question(spec: BaseModel | Mapping[str, Any], framework: Framework, work_di
     work_dir.mkdir(parents=True, exist_ok=True)
     proof = uuid.uuid4().hex
     file = work_dir / f".preflight-{proof}"
-    sizes = {str(path): path.stat().st_size if path.is_file() else None for path in existing_paths(spec)}
+    paths = existing_paths(spec)
+    sizes = {str(path): path.stat().st_size if path.is_file() else None for path in paths}
     try:
         file.write_text(proof)
-        yield Question(framework, str(work_dir), str(file), proof, sizes)
+        yield Question(framework, str(work_dir), str(file), proof, sizes, tables(paths))
     finally:
         file.unlink(missing_ok=True)
 
