@@ -175,7 +175,7 @@ def test_memory_is_what_is_left_within_the_limit_of_the_control_group(tmp_path: 
 def judged(folder: Path, monkeypatch: pytest.MonkeyPatch, **differs: Any) -> str | survey.Surveyed:
     report = asdict(look(question(folder))) | differs
     answer = Answer(0, f"Welcome!\n{MARK}{json.dumps(report)}\nbye\n", "", time.time() - 1.0, time.time())
-    monkeypatch.setattr(survey, "run_on", lambda *_: answer)
+    monkeypatch.setattr(survey, "run_on_all", lambda *_: [answer])
     try:
         (found,) = survey.survey([Host("node1")], [], {}, framework="torch", work_dir=folder, seconds=1.0)
     except UserError as error:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from launches import launching_argv, launching_variables, until
 
 from tandem.distributed import preflight, survey
-from tandem.distributed.hosts import Answer, Host, run_on
+from tandem.distributed.hosts import Answer, Host, run_on_all
 from tandem.distributed.preflight import MARK, Question, look
+from tandem.distributed.processes import has_ended, signal_ranks
 from tandem.errors import UserError
 
 
@@ -25,7 +28,7 @@ def question(folder: Path, **others: Any) -> dict[str, Any]:
 def judged(folder: Path, monkeypatch: pytest.MonkeyPatch, report: object) -> str | None:
     """The error where node1 answers with this report."""
     answer = Answer(0, f"{MARK}{json.dumps(report)}\n", "", time.time() - 1.0, time.time())
-    monkeypatch.setattr(survey, "run_on", lambda *_: answer)
+    monkeypatch.setattr(survey, "run_on_all", lambda *_: [answer])
     try:
         survey.survey([Host("node1")], [], {}, framework="torch", work_dir=folder, seconds=1.0)
     except UserError as error:
@@ -63,12 +66,12 @@ def test_tables_are_compared_by_the_names_and_sizes_of_their_files(tmp_path: Pat
 def test_a_host_with_another_table_of_as_many_files_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = table(tmp_path / "data", **{f"part-{number:05d}": "x" for number in range(3000)})
 
-    def on_other_storage(host: Host, command: list[str], *others: Any) -> Answer:
+    def on_other_storage(hosts: list[Host], command: list[str], *others: Any) -> list[Answer]:
         assert max(map(len, command)) < 2000, "a word of a command line may have 128 KiB"
         (data / "part-00007.parquet").rename(data / "part-77777.parquet")
-        return run_on(host, command, *others)
+        return run_on_all(hosts, command, *others)
 
-    monkeypatch.setattr(survey, "run_on", on_other_storage)
+    monkeypatch.setattr(survey, "run_on_all", on_other_storage)
     with pytest.raises(UserError, match=rf"^host localhost has another {data} \(3000 Parquet files of 3000 bytes, "):
         survey.survey(
             [Host("localhost")], [], {"train": str(data)}, framework="torch", work_dir=tmp_path / "work", seconds=60.0
@@ -120,3 +123,26 @@ def test_a_question_of_other_code_is_answered_with_versions(tmp_path: Path) -> N
     done = subprocess.run(argv, env=variables, capture_output=True, text=True, check=True)
     (line,) = [line for line in done.stdout.splitlines() if line.startswith(MARK)]
     assert json.loads(line.removeprefix(MARK)) == {"versions": preflight.versions("torch")}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_preflight_that_is_broken_off_leaves_no_agent_and_no_file(tmp_path: Path, number: signal.Signals) -> None:
+    agent, work = tmp_path / "agent", tmp_path / "work"
+    files = [tmp_path / "pid-node1", tmp_path / "pid-node2"]
+    agent.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid-$1\nsleep 300\n")
+    agent.chmod(0o755)
+    work.mkdir()
+    argv = launching_argv(work, {}, hosts=["node1", "node2"], launch_agent=str(agent), start_timeout_seconds=300)
+    launching = subprocess.Popen(argv, env=launching_variables(), stderr=subprocess.DEVNULL)
+    try:
+        until(lambda: all(file.exists() and file.read_text() for file in files), 60)
+        agents = [int(file.read_text()) for file in files]
+        launching.send_signal(number)
+        assert launching.wait(20) != 0
+    finally:
+        launching.kill()
+        launching.wait()
+        left = [pid for pid in agents if not has_ended(pid)]
+        signal_ranks(left, signal.SIGKILL)
+    assert left == []
+    assert [file.name for file in work.glob(".*")] == []

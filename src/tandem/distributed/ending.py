@@ -6,9 +6,8 @@ mpirun's daemons end their ranks when it ends or its connection dies. This makes
 import signal
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
-from tandem.distributed.hosts import Host, python_there, run_on
+from tandem.distributed.hosts import Host, python_there, run_on_all
 from tandem.distributed.processes import pids_of_job, signal_ranks
 
 
@@ -17,9 +16,7 @@ def end_on_hosts(hosts: Sequence[Host], agent: Sequence[str], job_id: str, secon
     others = [host for host in hosts if not host.here]
     if not others:
         return []
-    command = python_there("tandem.distributed.ending", job_id)
-    with ThreadPoolExecutor(len(others)) as pool:
-        answers = list(pool.map(lambda host: run_on(host, command, agent, seconds), others))
+    answers = run_on_all(others, python_there("tandem.distributed.ending", job_id), agent, seconds)
     return [host.name for host, answer in zip(others, answers, strict=True) if answer.code != 0]
 
 

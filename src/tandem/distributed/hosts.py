@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,10 +114,32 @@ def run_on(host: Host, command: Sequence[str], agent: Sequence[str], seconds: fl
 
     The agent gets the command as one text, as ssh does, with every word quoted for the shell at the other end.
     """
-    argv = list(command) if host.here else [*agent, host.name, shlex.join(command)]
-    begin = time.time()
-    child = subprocess.Popen(
-        argv,
+    (answer,) = run_on_all([host], command, agent, seconds)
+    return answer
+
+
+def run_on_all(hosts: Sequence[Host], command: Sequence[str], agent: Sequence[str], seconds: float) -> list[Answer]:
+    """Run a command on all hosts at once, as ``run_on`` does on one.
+
+    Broken off, by Ctrl-C for one, it ends the agents first: a pool of threads waits for those that it has begun.
+    """
+    running: list[tuple[subprocess.Popen[str], float]] = []
+    pool = ThreadPoolExecutor(len(hosts))
+    try:
+        for host in hosts:
+            begin = time.time()
+            running.append((_start(host, command, agent), begin))
+        answers = [pool.submit(_answer, child, begin, seconds) for child, begin in running]
+        return [answer.result() for answer in answers]
+    finally:
+        for child, _ in running:
+            _end(child)
+        pool.shutdown()
+
+
+def _start(host: Host, command: Sequence[str], agent: Sequence[str]) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        list(command) if host.here else [*agent, host.name, shlex.join(command)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -123,15 +147,22 @@ def run_on(host: Host, command: Sequence[str], agent: Sequence[str], seconds: fl
         errors="replace",
         start_new_session=True,  # without a terminal, on which an agent would ask for a password
     )
+
+
+def _answer(child: "subprocess.Popen[str]", begin: float, seconds: float) -> Answer:
     try:
         out, err = child.communicate(timeout=seconds)
         return Answer(child.returncode, out, err, begin, time.time())
     except subprocess.TimeoutExpired:
+        _end(child)
+        child.communicate()
         return Answer(_NO_ANSWER, "", f"no answer within {seconds:g} s", begin, time.time())
-    finally:
-        if child.poll() is None:
+
+
+def _end(child: "subprocess.Popen[str]") -> None:
+    if child.poll() is None:
+        with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
-            child.communicate()
 
 
 def python_there(module: str, *arguments: str) -> list[str]:

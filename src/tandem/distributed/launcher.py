@@ -81,6 +81,20 @@ def launch(
     """
     started = time.monotonic()
     job = Job(work_dir.resolve())
+    with _sigterm_unwinds():
+        rows = _launched(module, spec, parameters, framework, job, on_event)
+    return LaunchResult(rows, job.log_dir, time.monotonic() - started)
+
+
+def _launched(
+    module: str,
+    spec: BaseModel | Mapping[str, Any],
+    parameters: DistributedParameters,
+    framework: Framework,
+    job: Job,
+    on_event: Callable[[dict[str, Any]], None] | None,
+) -> list[dict[str, Any]]:
+    """What the ranks verified of their bindings."""
     hosts = hosts_of(parameters)
     agent = find_agent(parameters) if hosts else []
     surveyed = survey_hosts(hosts, agent, spec, parameters, framework, job.work_dir) if hosts else []
@@ -92,8 +106,7 @@ def launch(
     # Short, whatever TMPDIR is: Open MPI puts sockets there, whose paths are limited to 108 bytes.
     with tempfile.TemporaryDirectory(prefix="tandem-", dir="/tmp", ignore_cleanup_errors=True) as temporary:
         run = _Run(job, bindings, module, parameters, hosts, agent, Path(temporary))
-        rows = run.to_the_end(on_event)
-    return LaunchResult(rows, job.log_dir, time.monotonic() - started)
+        return run.to_the_end(on_event)
 
 
 def survey_hosts(
@@ -177,23 +190,22 @@ class _Run:
 
     def to_the_end(self, on_event: Callable[[dict[str, Any]], None] | None) -> list[dict[str, Any]]:
         """Start the ranks, follow them, and leave nothing of them; what they verified of their bindings."""
-        with _sigterm_unwinds():
-            process = self._start()
-            follower = Follower(self.job, self.bindings, self.parameters, on_event, process)
-            over = False
-            try:
-                while process.poll() is None:
-                    follower.follow()
-                    follower.end_when_a_rank_is_gone()
-                    follower.check_time()
-                    time.sleep(_POLL_SECONDS)
+        process = self._start()
+        follower = Follower(self.job, self.bindings, self.parameters, on_event, process)
+        over = False
+        try:
+            while process.poll() is None:
                 follower.follow()
-                follower.check_end(process.returncode)
-                over = True
-            finally:
-                end_job(process, self.job_id, _GRACE_SECONDS)
-                if not over:
-                    self._end_elsewhere()
+                follower.end_when_a_rank_is_gone()
+                follower.check_time()
+                time.sleep(_POLL_SECONDS)
+            follower.follow()
+            follower.check_end(process.returncode)
+            over = True
+        finally:
+            end_job(process, self.job_id, _GRACE_SECONDS)
+            if not over:
+                self._end_elsewhere()
         return follower.rows()
 
     def _start(self) -> "subprocess.Popen[bytes]":

@@ -4,7 +4,6 @@ import json
 import sys
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from tandem.distributed.binding.table import BindingPlan
-from tandem.distributed.hosts import Answer, Host, python_there, run_on
+from tandem.distributed.hosts import Answer, Host, python_there, run_on_all
 from tandem.distributed.job import Framework
 from tandem.distributed.preflight import MARK, Question, Report, tables, versions
 from tandem.distributed.topology import Topology
@@ -48,9 +47,8 @@ def survey(
     Raises:
         UserError: hosts do not answer or do not fit: each is named, with what to do.
     """
-    with _question(spec, framework, work_dir) as question, ThreadPoolExecutor(len(hosts)) as pool:
-        command = preflight_command(question)
-        answers = list(pool.map(lambda host: run_on(host, command, agent, seconds), hosts))
+    with _question(spec, framework, work_dir) as question:
+        answers = run_on_all(hosts, preflight_command(question), agent, seconds)
     own = versions(framework)
     found = [_judged(host, answer, own) for host, answer in zip(hosts, answers, strict=True)]
     bad = [problem for problem in found if isinstance(problem, str)]
