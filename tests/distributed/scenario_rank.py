@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,11 @@ def act(what: str | None) -> None:
         time.sleep(3600)
     if what == "kill itself":
         os.kill(os.getpid(), signal.SIGKILL)
+    if what == "fill the disk":
+        with suppress(OSError), Path(os.environ["TANDEM_WORK_DIR"], "filler").open("wb", buffering=0) as filler:
+            while filler.write(bytes(4096)):
+                pass
+        say("what fits into no page that is there already" * 1000)
     if what == "leave":
         os._exit(0)
 

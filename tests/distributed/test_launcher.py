@@ -4,6 +4,7 @@ import importlib.util
 import json
 import logging
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -248,6 +249,20 @@ def test_a_launcher_may_be_the_first_process_of_a_container(tmp_path: Path, num_
     argv = [*CONTAINER, *launching_argv(tmp_path, {}, num_ranks=num_ranks)]
     done = subprocess.run(argv, env=launching_variables(), check=False, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="a small disk needs root and unshare")
+@pytest.mark.parametrize("num_ranks", ONE_AND_TWO)
+def test_a_full_disk_is_named_where_no_rank_can_write_why_it_failed(tmp_path: Path, num_ranks: int) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    argv = launching_argv(tmp_path, {"what": "fill the disk", "who": num_ranks - 1}, num_ranks=num_ranks)
+    small = f"mount -t tmpfs -o size=512k tmpfs {work} && exec {shlex.join([*argv[:-1], str(work)])}"
+    argv = ["unshare", "--mount", "sh", "-c", small]
+    done = subprocess.run(argv, env=launching_variables(), check=False, capture_output=True, text=True, timeout=120)
+    last = done.stderr.strip().splitlines()[-1]
+    assert f"the disk of {work} is full" in last
+    assert last.endswith("make room there, and run again")
 
 
 def test_a_rank_whose_launcher_is_gone_does_not_begin(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -26,6 +27,7 @@ _ABORTED = re.compile(r"process rank (\d+) with PID \d+ on node \S+ calling\s+\"
 _LOST_PEER = re.compile(r"unexpectedly disconnected.*?Peer host:\s+(\S+)", re.DOTALL)
 _LOST_DAEMON = re.compile(r"daemon failed to report back.*?Remote host:\s+(\S+)", re.DOTALL)
 _LOOK_SECONDS = 0.2
+_FULL_DISK_BYTES = 1 << 20  # more than the records of all ranks
 _OUT_OF_MEMORY = "often: out of memory"
 _LOST_HOST = re.compile(r"lost communication with a remote daemon.*?Remote daemon\s*:\s*\S+ on node (\S+)", re.DOTALL)
 
@@ -220,9 +222,20 @@ class Follower:
         vanished = [rank for rank in unfinished if self._host(rank) in hosts and rank not in aborted]
         if vanished:
             return self._gone(vanished)
+        free = shutil.disk_usage(self.job.work_dir).free
+        if free < _FULL_DISK_BYTES:
+            return self._without_room(code, free)
         tail = "\n".join(output.rstrip().splitlines()[-_TRACEBACK_LINES:])
         log = str(self.job.mpirun_log)
         return RankError(f"the ranks ended with code {code}\n{tail}\nlog: {log}", log=log)
+
+    def _without_room(self, code: int, free: int) -> RankError:
+        """A rank that fails writes why, unless that is what it fails of."""
+        return RankLostError(
+            f"the disk of {self.job.work_dir} is full ({free} bytes are left): the ranks ended with code {code}, and "
+            "none could write why; make room there, and run again",
+            log=str(self.job.log_dir),
+        )
 
     def _killed_under_hydra(self, output: str) -> "re.Match[str] | None":
         """It tells of every rank that a signal ended, those included that it ended itself."""

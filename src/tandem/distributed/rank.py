@@ -14,6 +14,7 @@ if __name__ == "__main__":
 ```
 """
 
+import errno
 import faulthandler
 import json
 import logging
@@ -24,8 +25,9 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from tandem.distributed.binding.expression import binds_itself
 from tandem.distributed.binding.table import BindingPlan, RankBinding
@@ -79,11 +81,17 @@ def run_rank(main: Callable[[dict[str, Any], Communicator], None], framework: Fr
         emit({"event": "finished"})
         code = 0
     except BaseException as error:
-        _record_failure(job, rank, error)
         code = 1
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
+        with suppress(Exception):  # a disk without room takes no record: the launcher looks at the disk
+            _record_failure(job, rank, error)
+    _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """End this process, whatever can still be written: an exit of the usual kind would wait for the other ranks."""
+    for flush in (logging.shutdown, sys.stdout.flush, sys.stderr.flush):
+        with suppress(Exception):
+            flush()
     os._exit(code)
 
 
@@ -92,7 +100,9 @@ def emit(event: Mapping[str, Any]) -> None:
     file = _state["file"]
     if file is not None:
         _state["beat"] = time.monotonic()
-        file.write(json.dumps(dict(event)).encode() + b"\n")
+        line = json.dumps(dict(event)).encode() + b"\n"
+        if file.write(line) < len(line):  # the last room there was; the rest would be refused
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), file.name)
 
 
 def say(message: str, *, warning: bool = False) -> None:
@@ -194,7 +204,8 @@ def out_of_memory(error: BaseException) -> bool:
 
 def _record_failure(job: Job, rank: int, error: BaseException) -> None:
     text = "".join(traceback.format_exception(error))
-    sys.stderr.write(text)
+    with suppress(OSError):  # the record, of a few blocks, may still find room
+        sys.stderr.write(text)
     if out_of_memory(error):
         error = UserError(
             f"rank {rank} on {socket.gethostname()} ran out of memory; give its host fewer ranks, or train with a "
