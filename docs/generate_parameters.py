@@ -130,7 +130,7 @@ MEANINGS = {
     "distributed.cores_per_rank": "auto: as many as give all ranks the same number inside one NUMA domain",
     "distributed.bind": "bind each rank to its cores",
     "distributed.start_timeout_seconds": "for all ranks to meet",
-    "distributed.stall_timeout_seconds": "without a sign of life of any rank",
+    "distributed.stall_timeout_seconds": "in which no rank computes, reads, writes or reports anything",
     "distributed.timeout_seconds": "for the whole job; null: none",
 }
 

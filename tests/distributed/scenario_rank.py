@@ -39,6 +39,8 @@ def act(what: str | None) -> None:
         time.sleep(3600)
     if what == "kill itself":
         os.kill(os.getpid(), signal.SIGKILL)
+    if what in ("compute", "write"):
+        work_for_long(what, seconds=6.0)
     if what == "fill the disk":
         with suppress(OSError), Path(os.environ["TANDEM_WORK_DIR"], "filler").open("wb", buffering=0) as filler:
             while filler.write(bytes(4096)):
@@ -46,6 +48,17 @@ def act(what: str | None) -> None:
         say("what fits into no page that is there already" * 1000)
     if what == "leave":
         os._exit(0)
+
+
+def work_for_long(what: str, seconds: float) -> None:
+    """Without a collective and without a word, as one who writes a model; a slow disk leaves the CPU idle."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if what == "compute":
+            sum(range(100_000))
+        else:
+            Path(os.environ["TANDEM_WORK_DIR"], "written").write_bytes(bytes(100_000))
+            time.sleep(0.3)
 
 
 def break_what_the_scenario_says() -> None:

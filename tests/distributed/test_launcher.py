@@ -206,6 +206,15 @@ def test_a_hanging_rank_ends_at_the_stall_timeout(
     assert "scenario_rank.py" in (tmp_path / f"logs/rank-{who}.log").read_text(), "the log says where it hung"
 
 
+@pytest.mark.parametrize("num_ranks", ONE_AND_TWO)
+@pytest.mark.parametrize("what", ["compute", "write"])
+def test_a_rank_that_works_outside_of_collectives_is_no_stall(
+    run: Callable[..., LaunchResult], what: str, num_ranks: int
+) -> None:
+    """The other rank waits for it all the while."""
+    run({"what": what, "who": num_ranks - 1}, num_ranks=num_ranks, stall_timeout_seconds=2)
+
+
 def test_overall_timeout(run: Callable[..., LaunchResult]) -> None:
     with pytest.raises(UserError, match=r"within 1\.5 s \(distributed.timeout_seconds\)"):
         run({"what": "hang"}, num_ranks=1, timeout_seconds=1.5)

@@ -1,7 +1,8 @@
 """The ranks of one job under Horovod: PyTorch's and TensorFlow's extension behind the same interface.
 
 Every collective has a name that is the same at every step, so that Horovod's response cache takes the place of its
-negotiation after the first. All of them block. Those that are called from Python are the rank's signs of life.
+negotiation after the first. All of them block. Those that are called from Python are signs of life of the
+rank, beside those of ``signs_of_life``.
 """
 
 import hashlib

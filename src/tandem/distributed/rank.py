@@ -29,6 +29,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+from tandem.distributed import signs_of_life
 from tandem.distributed.binding.expression import binds_itself
 from tandem.distributed.binding.table import BindingPlan, RankBinding
 from tandem.distributed.collectives import Communicator, connect
@@ -76,6 +77,7 @@ def run_rank(main: Callable[[dict[str, Any], Communicator], None], framework: Fr
         ranks = connect(framework)
         _check_horovod_cpu(planned, strict=strict)
         emit({"event": "connected"})
+        signs_of_life.watch(heartbeat)
         main(json.loads(Path(sys.argv[1]).read_text()), ranks)
         ranks.close()
         emit({"event": "finished"})
