@@ -38,9 +38,9 @@ INTRODUCTION = """\
 
 Each of these was done to one NCF training on two ranks, of one host or of two, in the middle of an epoch where it can
 be. After each the job was resumed; after the last it ended with the weights, bit for bit, of a run that was never hurt.
-No file but those that are named was left beside the logs, and no process on any host. *Seconds* are from the fault (at
-the start: from the call) to the error, on a busy machine, with stall timeouts of 8 s (hang) and 12 s (link)
-instead of 300.
+Nothing but what is named was left in the folders of the checkpoint and of the outputs, nothing but specification, logs
+and records in the work folder, nothing in `/tmp`, and no process on any host. *Seconds* are from the fault (at the
+start: from the call) to the error, on a busy machine, with stall timeouts of 8 s (hang) and 12 s (link) instead of 300.
 
 | fault | what the user sees | seconds | what is left | does resume work |
 |---|---|---|---|---|
@@ -51,6 +51,10 @@ folder, and what mpirun printed in `logs/mpirun.log`. A rank that hangs prints w
 no connection is left over which a host could be told, its ranks are ended by mpirun's own daemon there, which asks for
 a sign of life from the other side in quarters of the stall timeout.
 """
+
+
+# What a job leaves in its work folder however it ends: what it was to do, what its ranks reported and printed.
+RECORDS = re.compile(r"spec\.json|job/job\.json|job/events/\d\.jsonl|job/failures/\d\.json|logs/(rank-\d|mpirun)\.log")
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ class Job:
         self.started = False
         self.epochs = 0
         self.struck = 0.0
+        self.temporary: list[Path] = []
 
     @property
     def checkpoint(self) -> Path:
@@ -113,21 +118,35 @@ class Job:
                     done.append(1)
                     on_epoch()
 
-        launch(
-            "fault_rank",
-            spec,
-            parameters=self.parameters(across, stall),
-            framework="torch",
-            work_dir=self.folder / "work",
-            on_event=on_event,
-        )
+        with self.noting_temporary_folders():
+            launch(
+                "fault_rank",
+                spec,
+                parameters=self.parameters(across, stall),
+                framework="torch",
+                work_dir=self.folder / "work",
+                on_event=on_event,
+            )
 
-    def left(self, folder: Path | None = None) -> str:
-        """The processes and files that a fault left, in words."""
+    @contextmanager
+    def noting_temporary_folders(self) -> Iterator[None]:
+        """Those of this job: other jobs on this machine have theirs in ``/tmp`` too."""
+        with mock.patch.object(mpirun, "environment", wraps=mpirun.environment) as noted:
+            try:
+                yield
+            finally:
+                self.temporary += [call.args[1] for call in noted.call_args_list]
+
+    def left(self) -> str:
+        """The processes and files that a fault left, but for the job's records, in words."""
         self.hosts.wait_until_nobody_lives(STALL + 5.0)
         processes = living(self.folder / "work")
-        files = sorted(file.name for file in (folder or self.job.checkpoints).glob("*"))
+        files = sorted(file.name for file in self.job.checkpoints.glob("*"))
         made = sorted(file.name for file in self.job.staging.glob("*")) if self.job.staging.exists() else []
+        made += [str(folder) for folder in self.temporary if folder.exists()]
+        work = self.folder / "work"
+        found = sorted(str(file.relative_to(work)) for file in work.rglob("*") if not file.is_dir())
+        made += [f"WORK/{name}" for name in found if not RECORDS.fullmatch(name)]
         words = [f"{len(processes)} processes"] if processes else []
         words += ["the checkpoint" if name == self.checkpoint.name else name for name in [*files, *made]]
         return ", ".join(words) or "nothing"
