@@ -326,6 +326,22 @@ def test_out_of_fold_encoding_sees_the_other_folds_alone(table, frame):
     assert column(other_seed, "rate") != column(encoded, "rate")
 
 
+def test_out_of_fold_encoding_of_null_is_the_mean_of_the_other_folds(table, frame):
+    """It was null, where the fitted encoding gives the mean."""
+    some = frame.withColumn("user", F.when(F.col("row") % 4 > 0, F.col("user")))
+    encoded = encode_out_of_fold(some, "user", "label", "rate", keys=["row"], folds=3, smooth=2.0, seed=5)
+    folds = frame.select(
+        "row", F.pmod(seeded_text_hash(5, "target encoding user", F.col("row")), F.lit(3)).alias("fold")
+    )
+    fold = pd.Series(column(folds, "fold"))
+    rates = column(encoded, "rate")
+    assert len(rates) == len(table)
+    assert [rates[row] for row in range(0, len(table), 4)] == pytest.approx(
+        [table[fold != fold[row]].label.mean() for row in range(0, len(table), 4)]
+    )
+    assert None not in rates
+
+
 def test_histories_padding_and_masks(table, frame):
     found = add_histories(frame, ["item"], user="user", time="time", ties=["row"], max_length=5)
     expected = []

@@ -59,7 +59,8 @@ def encode_out_of_fold(
 ) -> DataFrame:
     """Training rows with ``output``: each encoded as if its fold had not been there, its mean included.
 
-    A row's fold follows from the seed and its ``keys``: rows of one key share theirs.
+    A row's fold follows from the seed and its ``keys``: rows of one key share theirs. Null is the mean, as where it is
+    applied.
     """
     hashed = seeded_text_hash(seed, f"target encoding {column}", *(F.col(key) for key in keys))
     rows = train.withColumns({"_value": F.col(column).cast("string"), "_fold": F.pmod(hashed, F.lit(folds))})
@@ -76,7 +77,7 @@ def encode_out_of_fold(
     )
     sums, counts = F.col("all_sum") - F.col("sum"), F.col("all_count") - F.col("count")
     encoded = (
-        own.join(of_value, "value")
+        own.join(of_value, "value", "left")  # null is equal to no value: it has no sums, and so the mean
         .join(F.broadcast(means), "fold")
         .select("value", "fold", _smoothed(sums, counts, F.col("mean"), smooth).alias(output))
     )
