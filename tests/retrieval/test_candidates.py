@@ -65,6 +65,17 @@ def test_known_users_get_their_nearest_unseen_items_and_others_popular_ones(file
     assert by_source == {("anna", "model"), ("ben", "model"), ("cold", "popularity"), ("nobody", "popularity")}
 
 
+def test_popular_lists_hold_nothing_that_the_user_has_seen(files, index):
+    """A user of too few training rows for an id has seen their items all the same."""
+    write(
+        files.train.parent / "shown", user_id=["cold", "cold", "cold"], tweet_id=["t3", "t2", "gone"], label=[1, 0, 1]
+    )
+    shown = CandidateFiles(**(vars(files) | {"train": files.train.parent / "shown"}))
+    wanted = choose_users(files.user_features, ("cold", "nobody"), seed=0)
+    assert lists(shown, index, wanted) == {"cold": ["t1", "t4", "t0"], "nobody": ["t3", "t1", "t2"]}
+    assert lists(shown, index, wanted, 5)["cold"] == ["t1", "t4", "t0"]
+
+
 def test_all_or_a_number_of_users_that_the_seed_draws(files):
     assert choose_users(files.user_features, "all", 0).to_pylist() == ["anna", "ben", "cold"]
     drawn = [choose_users(files.user_features, 2, seed).to_pylist() for seed in range(20)]

@@ -1,7 +1,8 @@
 """Candidates for many users, a block of them at a time: by the index for known users, by popularity for the others.
 
-A user whom no training row knows has no vector that anything was learnt for: it gets the most popular items. An item
-that no training row knows has one, of its author, its tags and its language, and is found as any other.
+A user without an id, whom no training row knows or too few for ``min_count``, has no vector that anything was learnt
+for: it gets the most popular items that it has not seen. An item without an id has one, of its author, its tags and its
+language, and is found as any other.
 """
 
 from collections.abc import Iterator
@@ -12,9 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+from scipy import sparse
 
 from tandem.retrieval.histories import known_users, seen_items
-from tandem.retrieval.index import Positions, VectorIndex, Vectors
+from tandem.retrieval.index import NOTHING, Positions, VectorIndex, Vectors
 from tandem.retrieval.unseen import nearest_unseen
 from tandem.storage.locations import Location
 from tandem.storage.parquet import read_table
@@ -65,7 +67,8 @@ def candidate_tables(
         places = pc.index_in(ids, value_set=wanted).to_numpy()
         found, scores = nearest_unseen(index, vectors, seen[places], k, model_fingerprint)
         yield _table(ids, index.ids, found, scores, "model")
-    yield from _popular(files.item_features, wanted.filter(pa.array(~known)), min(k, index.info.items))
+    cold = wanted.filter(pa.array(~known))
+    yield from _popular(files.item_features, cold, seen[~known], index.ids, min(k, index.info.items))
 
 
 def _vectors_of(folder: Path, wanted: pa.Array) -> Iterator[tuple[pa.Array, Vectors]]:
@@ -76,18 +79,27 @@ def _vectors_of(folder: Path, wanted: pa.Array) -> Iterator[tuple[pa.Array, Vect
             yield chosen.column("id"), vectors.reshape(len(chosen), -1)
 
 
-def _popular(item_features: Location, users: pa.Array, k: int) -> Iterator[pa.Table]:
-    """The k items with most training positives, the same for every user; the score is their share of the first's."""
+def _popular(
+    item_features: Location, users: pa.Array, seen: sparse.csr_matrix, items: pa.Array, k: int
+) -> Iterator[pa.Table]:
+    """The k items with most training positives but those seen; the score is their share of the first's.
+
+    seen: [users, items], of the users and ``items`` given.
+    """
     if not len(users):
         return
     table = read_table(item_features, columns=["tweet_id", "popularity"])
-    best = table.sort_by([("popularity", "descending"), ("tweet_id", "ascending")]).slice(0, k).combine_chunks()
+    most = k + int(np.diff(seen.indptr).max(initial=0))
+    best = table.sort_by([("popularity", "descending"), ("tweet_id", "ascending")]).slice(0, most).combine_chunks()
     ids, counts = best.column("tweet_id").combine_chunks(), best.column("popularity").to_numpy()
     shares = (counts / max(1, counts.max(initial=0))).astype(np.float32)
+    columns = pc.fill_null(pc.index_in(ids, value_set=items), -1).to_numpy()
     for start in range(0, len(users), BLOCK_USERS):
         block = users.slice(start, BLOCK_USERS)
-        found = np.tile(np.arange(len(ids)), (len(block), 1))
-        yield _table(block, ids, found, np.tile(shares, (len(block), 1)), "popularity")
+        had = (columns >= 0) & seen[start : start + len(block)][:, columns].toarray()
+        order = np.argsort(had, axis=1, kind="stable")[:, :k]
+        found = np.where(np.take_along_axis(had, order, 1), NOTHING, order)
+        yield _table(block, ids, found, shares[order], "popularity")
 
 
 def _table(users: pa.Array, items: pa.Array, found: Positions, scores: Vectors, source: str) -> pa.Table:

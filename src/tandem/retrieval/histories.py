@@ -28,7 +28,7 @@ def seen_items(train: Location, users: pa.Array, items: pa.Array) -> sparse.csr_
 
 
 def known_users(user_features: Location, users: pa.Array) -> npt.NDArray[np.bool_]:
-    """Which of the users a training row knows, bool [users]: those with an id above 0 in the feature table."""
+    """Which of the users have an id above 0 in the feature table, bool [users]: in enough training rows for one."""
     table = read_table(user_features, columns=["user_id", "user"])
     trained = table.filter(pc.greater(table.column("user"), 0)).column("user_id").combine_chunks()
     return np.asarray(pc.is_in(users, value_set=trained).to_numpy(zero_copy_only=False), np.bool_)

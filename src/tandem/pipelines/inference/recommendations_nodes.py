@@ -58,8 +58,9 @@ def rank_recsys2021_candidates(
 ) -> DataFrame:
     """The best of each user's candidates by Wide & Deep's probability of an engagement.
 
-    ``source`` says who answered: ``model``, or ``popularity`` for a user whom no training row knows, whose ``score``
-    is the item's popularity as a share of the most popular one's; ``new_item`` marks items that no training row knows.
+    ``source`` says who answered: ``model``, or ``popularity`` for a user without an id, whose ``score`` is the item's
+    popularity as a share of the most popular one's; ``new_item`` marks items without an id of their own: in no training
+    row, or in fewer than ``recsys2021_features.min_count.tweet``.
     """
     from pyspark.sql import Window
     from pyspark.sql import functions as F  # noqa: N812
