@@ -1,6 +1,7 @@
 """``make bench``: each model's training beside what a user would write instead, and the wall time of every stage.
 
-``python -m benchmarks [ncf] [recsys2021] [scaling]`` runs some of them. Writes ``data/08_reporting/benchmarks/*.json``.
+``python -m benchmarks [ncf] [recsys2021] [scaling] [exchange]`` runs some of them. Each writes a JSON file into
+``data/08_reporting/benchmarks``.
 """
 
 import json
@@ -8,10 +9,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import ncf, recsys2021, scaling
+from benchmarks import exchange, ncf, recsys2021, scaling
 from benchmarks.runs import PROJECT
 
-BENCHMARKS = {"ncf": ncf, "recsys2021": recsys2021, "scaling": scaling}
+BENCHMARKS = {"ncf": ncf, "recsys2021": recsys2021, "scaling": scaling, "exchange": exchange}
 
 
 def main() -> None:
