@@ -1,6 +1,6 @@
 """Candidates of the two-tower model in the order of Wide & Deep; a stand-in scores, the rest is real."""
 
-from pathlib import Path
+import json
 
 import pytest
 from pyspark.sql import functions as F  # noqa: N812
@@ -22,11 +22,11 @@ CANDIDATES = [
 
 
 @pytest.fixture
-def lists(spark, monkeypatch):
+def lists(spark, monkeypatch, tmp_path):
     """Wide & Deep prefers tweets of high ids, and ben above all."""
 
     def score(rows, model):
-        assert model == Path("model")
+        assert model == tmp_path
         return rows.withColumn("prediction", (F.col("tweet") + F.col("user")) / F.lit(10.0))
 
     monkeypatch.setattr(wnd_scoring, "with_predictions", score)
@@ -35,6 +35,7 @@ def lists(spark, monkeypatch):
         for name, table in (("user", "user"), ("tweet", "item"))
     )
     spec = FeatureSpec(num_users=2, num_items=3, num_training_rows=5, features=features)
+    (tmp_path / "config.json").write_text(json.dumps({"feature_spec_fingerprint": spec.fingerprint}))
     ranked = rank_recsys2021_candidates(
         spark.createDataFrame(
             CANDIDATES, "user_id string, tweet_id string, candidate_rank int, candidate_score float, source string"
@@ -44,7 +45,7 @@ def lists(spark, monkeypatch):
             [("t1", "a", 1), ("t2", "a", 2), ("t3", "b", 0)], "tweet_id string, author_id string, tweet int"
         ),
         spec.to_json(),
-        Path("model"),
+        tmp_path,
         TwoTowerParameters(recommendations=RecommendationParameters(candidates=3, length=2)),
     )
     return [tuple(row) for row in ranked.collect()]
