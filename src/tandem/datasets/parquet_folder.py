@@ -156,6 +156,7 @@ class ParquetFolderDataset(AbstractDataset["DataFrame | pa.Table", "DataFrame | 
 
     def _write_spark(self, data: DataFrame, folder: Path) -> None:
         from tandem.datasets.spark_session import stopped_by_interrupt
+        from tandem.storage.parquet_footer import sort_encodings
 
         writer = data.write.mode("append").option("compression", self._compression)
         with stopped_by_interrupt(data.sparkSession):
@@ -164,6 +165,7 @@ class ParquetFolderDataset(AbstractDataset["DataFrame | pa.Table", "DataFrame | 
             checksum.unlink()
         # Spark's names carry a random number; these are the same every time, in the same order.
         for part in sorted(folder.glob("part-*.parquet")):
+            sort_encodings(part)
             part.rename(folder / f"{'-'.join(part.name.split('-')[:2])}.parquet")
 
     def preview(self) -> TablePreview:

@@ -107,6 +107,8 @@ class VocabulariesDataset(AbstractDataset["DataFrame", "dict[str, DataFrame]"]):
 
     def _rename(self, staging: Path) -> None:
         """Spark's names carry a random number; these are the same every time, in the same order."""
+        from tandem.storage.parquet_footer import sort_encodings
+
         for checksum in staging.rglob(".*.crc"):
             checksum.unlink()
         for name in self._names:
@@ -117,6 +119,7 @@ class VocabulariesDataset(AbstractDataset["DataFrame", "dict[str, DataFrame]"]):
             else:
                 folder.mkdir()
             for number, part in enumerate(sorted(folder.glob("part-*.parquet"))):
+                sort_encodings(part)
                 part.rename(folder / f"part-{number:05d}.parquet")
 
     def _exists(self) -> bool:
