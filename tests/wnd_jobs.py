@@ -60,3 +60,14 @@ def write_job(folder: Path, *, seed: int = 7, rows: int = 1000, **parameters: An
         staging=folder / "staging",
         checkpoints=folder / "checkpoints",
     )
+
+
+def appended_predictions(model: Path) -> list[float]:
+    """What scoring an Arrow batch by the model of a folder appends to its columns."""
+    from tandem.training.click_scoring import predict_rows
+
+    batch = pa.RecordBatch.from_pydict(columns(20, seed=3))
+    (answer,) = predict_rows([batch], model)
+    assert answer.schema.names == [*batch.schema.names, "prediction"]
+    found: list[float] = answer.column("prediction").to_pylist()
+    return found

@@ -14,12 +14,11 @@ import tensorflow as tf
 from tandem.distributed.collectives import SingleRank
 from tandem.errors import UserError
 from tandem.models.wide_and_deep import build_wide_and_deep
-from tandem.training.click_scoring import predict_rows
 from tandem.training.wide_and_deep import train_wide_and_deep
 from tandem.training.wide_and_deep_job import WideAndDeepJob, sizes_of_columns
 from tandem.training.wide_and_deep_scoring import WideAndDeepScorer
 from trainings import Events, InterruptedJobError
-from wnd_jobs import DEFAULTS, SIZES, columns, write_job
+from wnd_jobs import DEFAULTS, SIZES, appended_predictions, columns, write_job
 
 
 def train(job: WideAndDeepJob, stop_after: int | None = None) -> Any:
@@ -132,10 +131,8 @@ def test_an_unknown_column_is_one_line() -> None:
 def test_predictions_are_appended_to_arrow_batches(tmp_path: Path) -> None:
     job = write_job(tmp_path, epochs=1)
     train(job)
-    batch = pa.RecordBatch.from_pydict(columns(20, seed=3))
-    (answer,) = predict_rows([batch], job.staging / "model")
-    assert answer.schema.names == [*batch.schema.names, "prediction"]
-    assert 0.0 < min(answer.column("prediction").to_pylist()) < max(answer.column("prediction").to_pylist()) < 1.0
+    predictions = appended_predictions(job.staging / "model")
+    assert 0.0 < min(predictions) < max(predictions) < 1.0
 
 
 def test_warm_up_and_schedule_are_followed(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from tandem.batches.streaming import StreamedRows
 from tandem.distributed.collectives import Communicator
 from tandem.errors import UserError
 from tandem.training.checkpoints import Checkpoint, load_checkpoint, remove_checkpoint, save_checkpoint
-from tandem.training.history import Record
+from tandem.training.history import Record, write_history, write_tensorboard
 from tandem.training.schedules import learning_rate
 from tandem.training.task import LOWER_IS_BETTER, LoopParameters, Task, TrainingState
 
@@ -243,3 +243,16 @@ class TrainingLoop(ABC, Generic[AnyTask]):
     @staticmethod
     def _count(prefix: str, tensors: dict[str, Any]) -> int:
         return sum(name.startswith(prefix) for name in tensors)
+
+
+def train_and_publish(loop: TrainingLoop[AnyTask], staging: Path, save_model: Callable[[Path], None]) -> None:
+    """The whole job of a rank: train; rank 0 writes ``model/``, ``history.json`` and ``tensorboard/``.
+
+    staging: for these; save_model: writes the trained model into the folder given. Raises what ``fit`` raises.
+    """
+    loop.fit()
+    if loop.communicator.rank == 0:
+        save_model(staging / "model")
+        write_history(loop.state.history, staging / "history.json")
+        write_tensorboard(loop.state.history, staging / "tensorboard")
+    loop.communicator.barrier()

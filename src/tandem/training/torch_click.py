@@ -1,5 +1,6 @@
 """A PyTorch model of the user's own in the place of Wide & Deep, on one rank of many."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,7 @@ from tandem.errors import UserError
 from tandem.parameters import WideAndDeepParameters
 from tandem.training.builders import build_by_path
 from tandem.training.click_validation import click_metrics
-from tandem.training.history import write_history, write_tensorboard
-from tandem.training.loop import Emit
+from tandem.training.loop import Emit, train_and_publish
 from tandem.training.task import LoopParameters
 from tandem.training.torch_loop import TorchTask, TorchTrainer, columns_of
 from tandem.training.wide_and_deep_job import WideAndDeepJob
@@ -27,15 +27,10 @@ BLOCK = 4096
 
 
 def train_torch_click(job: WideAndDeepJob, communicator: Communicator, emit: Emit) -> TorchTrainer:
-    """Train and save: the whole job of a rank. Rank 0 writes ``model/``, ``history.json`` and ``tensorboard/``."""
+    """The whole job of a rank; see ``train_and_publish``."""
     parameters = LoopParameters.of(job.parameters)
     trainer = TorchTrainer(torch_task(job, communicator), parameters, job.seed, job.checkpoints, communicator, emit)
-    trainer.fit()
-    if communicator.rank == 0:
-        save_model(job, trainer.task.model, job.staging / "model")
-        write_history(trainer.state.history, job.staging / "history.json")
-        write_tensorboard(trainer.state.history, job.staging / "tensorboard")
-    communicator.barrier()
+    train_and_publish(trainer, job.staging, partial(save_model, job, trainer.task.model))
     return trainer
 
 

@@ -1,5 +1,6 @@
 """Train Wide & Deep, or a Keras model of the user's own on the same rows, on one rank of many."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,15 @@ from tandem.models.keras_features import NormReluDropout
 from tandem.models.wide_and_deep import build_wide_and_deep
 from tandem.training.builders import build_by_path
 from tandem.training.click_validation import click_metrics
-from tandem.training.history import write_history, write_tensorboard
 from tandem.training.keras_loop import Emit, KerasTask, KerasTrainer, LoopParameters
 from tandem.training.keras_predictor import Predictor
+from tandem.training.loop import train_and_publish
 from tandem.training.wide_and_deep_job import WideAndDeepJob
 from tandem.training.wide_and_deep_rows import wide_and_deep_rows
 
 
 def train_wide_and_deep(job: WideAndDeepJob, communicator: Communicator, emit: Emit) -> KerasTrainer:
-    """Train and save: the whole job of a rank. Rank 0 writes ``model/``, ``history.json`` and ``tensorboard/``."""
+    """The whole job of a rank; see ``train_and_publish``."""
     trainer = KerasTrainer(
         wide_and_deep_task(job, communicator),
         LoopParameters.of(job.parameters),
@@ -30,12 +31,7 @@ def train_wide_and_deep(job: WideAndDeepJob, communicator: Communicator, emit: E
         communicator,
         emit,
     )
-    trainer.fit()
-    if communicator.rank == 0:
-        save_model(job, trainer.task.model, job.staging / "model")
-        write_history(trainer.state.history, job.staging / "history.json")
-        write_tensorboard(trainer.state.history, job.staging / "tensorboard")
-    communicator.barrier()
+    train_and_publish(trainer, job.staging, partial(save_model, job, trainer.task.model))
     return trainer
 
 
