@@ -182,7 +182,10 @@ def test_one_hot_and_multi_hot(table, frame):
     )
 
 
-def test_vocabularies(table, frame, later):
+@pytest.mark.parametrize(("sampled", "per_part"), [(8192, 1 << 16), (8, 5), (1000, 1)])
+def test_vocabularies(monkeypatch, table, frame, later, sampled, per_part):
+    monkeypatch.setattr("tandem.features.vocabularies._SAMPLED", sampled)
+    monkeypatch.setattr("tandem.features.vocabularies._VALUES_PER_PART", per_part)
     named = frame.select("row", "user", F.col("item").cast("string").alias("item"))
     vocabulary, facts = fit_vocabularies(
         named, ["user", "item"], min_count={"item": 3}, model_min_count={"m": {"user": 17}}
@@ -196,6 +199,7 @@ def test_vocabularies(table, frame, later):
         ]
         assert facts[name].size == len(kept) + 1
     assert facts["user"].kept == {"m": 1 + int((table.user.value_counts() >= 17).sum())}
+    assert (vocabulary.rdd.getNumPartitions() > 1) == (per_part < 100)
     tables = {name: vocabulary.where(F.col("name") == name) for name in facts}
     sizes = {name: fact.size for name, fact in facts.items()}
     unseen = encode_ids(later.select("row", "user", F.col("item").cast("string").alias("item")), tables, sizes)

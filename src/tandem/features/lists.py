@@ -71,18 +71,26 @@ def count_values(rows: DataFrame, columns: Sequence[str], *, min_count: int = 1,
 
 
 def keep_most_frequent(
-    rows: DataFrame, columns: Sequence[str], *, min_count: Mapping[str, int], separator: str = TAB
+    rows: DataFrame,
+    columns: Sequence[str],
+    *,
+    min_count: Mapping[str, int],
+    separator: str = TAB,
+    lists: DataFrame | None = None,
 ) -> DataFrame:
     """The rows with one value left of each list column, and ``<column>_count``, its occurrences in all ``rows``.
 
     The value that occurs most often in the column, ties broken by the smaller one; null where the list is empty or
     no value of it occurs at least ``min_count[column]`` times (1 where nothing is given). Two jobs, that count.
+
+    ``lists`` may be the same columns of the same rows, had in another way: the jobs read these, and never ``rows``.
     """
+    lists = rows if lists is None else lists
     # A value that occurs once wins against no other by its count: only those that recur need to be joined.
-    recurring = count_values(rows, columns, min_count=2, separator=separator).persist()
+    recurring = count_values(lists, columns, min_count=2, separator=separator).persist()
     num_recurring = recurring.count()
     if num_recurring:
-        best = _best_of_lists(rows, columns, small(recurring, num_recurring), separator).persist()
+        best = _best_of_lists(lists, columns, small(recurring, num_recurring), separator).persist()
         joined = _with_best(rows, columns, small(best, best.count()))
     else:
         nothing = F.lit(None).cast("struct<order: bigint, value: string>")

@@ -50,9 +50,17 @@ def clean_rows(raw: DataFrame, label: Label) -> DataFrame:
     )
 
 
-def with_one_value_per_list(train: DataFrame, min_count: dict[str, int]) -> DataFrame:
-    """Cleaned training rows with the most frequent value of each list, and ``<list>_count``, how often it occurs."""
-    return keep_most_frequent(train, LISTS, min_count=min_count)
+def lists_of(raw: DataFrame) -> DataFrame:
+    """The lists of raw rows alone, under the names that cleaned rows have them by."""
+    return raw.select(*(column.alias(name) for name, column in _raw_lists().items()))
+
+
+def with_one_value_per_list(train: DataFrame, min_count: dict[str, int], lists: DataFrame | None = None) -> DataFrame:
+    """Cleaned training rows with the most frequent value of each list, and ``<list>_count``, how often it occurs.
+
+    ``lists``: their lists alone (:func:`lists_of`), to be read in place of ``train`` by the jobs that count.
+    """
+    return keep_most_frequent(train, LISTS, min_count=min_count, lists=lists)
 
 
 def label_column(label: Label) -> Column:

@@ -72,7 +72,8 @@ def user_features(rows: DataFrame, spec: FeatureSpec) -> DataFrame:
 
     Rows without a user id are nobody's: they train Wide & Deep, and make no user of their own.
     """
-    return _newest(rows, "user_id", _names(spec, "user")).select("user_id", *_names(spec, "user"))
+    columns = _names(spec, "user")
+    return _placed(rows, "user_id", columns).where("place = 1").select("user_id", *columns)
 
 
 def item_features(train: DataFrame, test: DataFrame, spec: FeatureSpec) -> DataFrame:
@@ -84,9 +85,9 @@ def item_features(train: DataFrame, test: DataFrame, spec: FeatureSpec) -> DataF
     counted = train.withColumn("positive", F.col("label").cast("long"))
     rows = counted.unionByName(test.withColumn("positive", F.lit(0).cast("long")))
     columns = ["author_id", *_names(spec, "item")]
+    placed = _placed(rows, "tweet_id", columns)  # first, so that its order serves the sum, too
     popularity = F.sum("positive").over(_of_key("tweet_id"))
-    newest = _newest(rows.withColumn("popularity", popularity), "tweet_id", columns)
-    return newest.select("tweet_id", *columns, "popularity")
+    return placed.withColumn("popularity", popularity).where("place = 1").select("tweet_id", *columns, "popularity")
 
 
 def pair_rows(pairs: DataFrame, users: DataFrame, items: DataFrame, spec: FeatureSpec) -> DataFrame:
@@ -122,15 +123,17 @@ def _cut_off(name: str, size: int) -> Column:
     return F.when(F.col(name) < size, F.col(name)).otherwise(F.lit(UNKNOWN)).cast("int").alias(name)
 
 
-def _newest(rows: DataFrame, key: str, columns: Sequence[str]) -> DataFrame:
-    """Each key's latest row; of several at one time the one with the smallest values, column by column.
+def _placed(rows: DataFrame, key: str, columns: Sequence[str]) -> DataFrame:
+    """The rows with ``place`` among those of their key: 1 is the latest.
 
-    Rows without a key, which cleaned rows have as the empty text, have none.
+    Of several at one time the one with the smallest values, column by column, comes first. Rows without a key, which
+    cleaned rows have as the empty text, have no place and are left out.
     """
     latest = _of_key(key).orderBy(F.col("tweet_timestamp").desc(), *columns)
-    return rows.where(F.col(key) != "").withColumn("place", F.row_number().over(latest)).where("place = 1")
+    hashed = rows.where(F.col(key) != "").withColumn("_hash", F.xxhash64(key))
+    return hashed.withColumn("place", F.row_number().over(latest))
 
 
 def _of_key(key: str) -> WindowSpec:
-    """Sorting by numbers is faster than by texts: the hash goes first."""
-    return Window.partitionBy(F.xxhash64(key), key)
+    """Sorting by numbers is faster than by texts: the hash, a column so that two windows share it, goes first."""
+    return Window.partitionBy("_hash", key)

@@ -24,6 +24,11 @@ _TOO_MANY = 10**_DIGITS
 # Spark numbers the rows of a partition from its own number shifted by so many bits.
 _PARTITION_BITS = 33
 
+# Of the partitions in which all values are sorted: small enough to keep all cores busy, few enough to be found fast.
+_SAMPLED = 8192
+_VALUES_PER_PART = 1 << 16
+_MOST_PARTS = 64
+
 
 @dataclass(frozen=True)
 class VocabularyFacts:
@@ -50,17 +55,19 @@ def fit_vocabularies(
     ``keep_most_frequent``). Values counted fewer than ``min_count[column]`` times have no id. ``model_min_count`` are
     further limits, for the facts: as ids follow the frequency, each is a cut-off on the id.
 
-    The frame is kept until it is unpersisted. Two jobs; what they collect is one row per partition and column.
+    The frame reads what is kept until it is unpersisted. Two jobs: a sample of the values (a few thousand, which the
+    driver sees) says where to cut their order into partitions; then the values in each are counted. The cuts follow
+    from the values alone, so that files of them are the same every time.
     """
     counts = _counts(train, columns).where(F.col("count") >= _limits(columns, min_count or {}))
-    keyed = counts.select(_sort_key().alias("key"), "place", "count").persist()  # to be sampled, and sorted
-    ordered = keyed.repartitionByRange("key").sortWithinPartitions("key")
-    placed = ordered.withColumn("_row", F.monotonically_increasing_id()).persist()
+    keyed = counts.select(_sort_key().alias("key"), "place", "count").persist()  # to be sampled, counted and sorted
+    cuts = _cuts(keyed)
+    placed = keyed.withColumn("part", _part(cuts))
     models = model_min_count or {}
     parts = _parts(placed, columns, models)
-    keyed.unpersist()
+    ordered = placed.repartitionById(len(cuts) + 1, "part").sortWithinPartitions("key")
     shifts = F.broadcast(train.sparkSession.createDataFrame(_shifts(parts)))
-    numbered = placed.withColumn("part", F.shiftright("_row", _PARTITION_BITS)).join(shifts, ["part", "place"])
+    numbered = ordered.withColumn("_row", F.monotonically_increasing_id()).join(shifts, ["part", "place"])
     names = F.element_at(F.array(*map(F.lit, columns)), F.col("place") + 1)
     identifier = (F.col("_row") + F.col("shift")).cast("int")
     vocabulary = numbered.select(names.alias("name"), _value().alias("value"), identifier.alias("id"), "count")
@@ -177,46 +184,68 @@ def _limits(columns: Sequence[str], min_count: Mapping[str, int]) -> Column:
     return F.element_at(limits, F.col("place") + 1)
 
 
+def _cuts(keyed: DataFrame) -> list[str]:
+    """The keys at which a new partition begins, ascending; none where one partition is enough.
+
+    The values of the smallest hashes are a sample that does not depend on where a row lies, and how small they are says
+    how many values there are (Bar-Yossef et al. 2002, "Counting distinct elements in a data stream", algorithm 1).
+    """
+    hashed = keyed.select("key", F.xxhash64("key").alias("hash")).orderBy("hash", "key").limit(_SAMPLED).collect()
+    values = float(len(hashed))
+    if len(hashed) == _SAMPLED:
+        values *= 2.0**64 / (hashed[-1]["hash"] + 2**63 + 1)
+    parts = min(_MOST_PARTS, max(1, round(values / _VALUES_PER_PART)))
+    keys = sorted(row["key"].encode() for row in hashed)  # as Spark compares texts
+    return [keys[len(keys) * part // parts].decode() for part in range(1, parts)]
+
+
+def _part(cuts: Sequence[str], first: int = 0) -> Column:
+    """The number of the partition of a key, counted from ``first``; found by halving."""
+    if not cuts:
+        return F.lit(first)
+    middle = len(cuts) // 2
+    before, after = _part(cuts[:middle], first), _part(cuts[middle + 1 :], first + middle + 1)
+    return F.when(F.col("key") < cuts[middle], before).otherwise(after)
+
+
 @dataclass(frozen=True)
 class _Part:
     """What one partition holds of one column."""
 
     part: int
     place: int
-    first: int
     rows: int
     digest: int
     kept: Mapping[str, int]
 
 
 def _parts(placed: DataFrame, columns: Sequence[str], model_min_count: Mapping[str, Mapping[str, int]]) -> list[_Part]:
+    """In the order of the rows: by partition, and by column in each."""
     within = [
         F.count_if(F.col("count") >= _limits(columns, limits)).alias(model) for model, limits in model_min_count.items()
     ]
-    found = placed.groupBy(F.shiftright("_row", _PARTITION_BITS).alias("part"), "place").agg(
-        F.min("_row").alias("first"),
-        F.count("*").alias("rows"),
-        F.bit_xor(F.xxhash64("key")).alias("digest"),
-        *within,
+    found = placed.groupBy("part", "place").agg(
+        F.count("*").alias("rows"), F.bit_xor(F.xxhash64("key")).alias("digest"), *within
     )
     parts = []
     for row in found.collect():
         content = row.asDict()
         kept = {model: content.pop(model) for model in model_min_count}
         parts.append(_Part(**content, kept=kept))
-    return sorted(parts, key=lambda part: part.part)
+    return sorted(parts, key=lambda part: (part.part, part.place))
 
 
 def _shifts(parts: Sequence[_Part]) -> pa.Table:
     """``part``, ``place``, and ``shift``, which turns a row's number into an id; from Arrow Spark needs no job."""
-    known: dict[int, int] = {}
+    ids: dict[int, int] = {}
+    rows: dict[int, int] = {}
     shifts = []
     for part in parts:
-        before = known.get(part.place, 0)
-        shifts.append(before + 1 - part.first)
-        known[part.place] = before + part.rows
+        known, first = ids.get(part.place, 0), rows.get(part.part, 0)
+        shifts.append(known + 1 - first - (part.part << _PARTITION_BITS))
+        ids[part.place], rows[part.part] = known + part.rows, first + part.rows
     columns = {"part": [part.part for part in parts], "place": [part.place for part in parts], "shift": shifts}
-    return pa.table(columns, pa.schema({"part": pa.int64(), "place": pa.int32(), "shift": pa.int64()}))
+    return pa.table(columns, pa.schema({"part": pa.int32(), "place": pa.int32(), "shift": pa.int64()}))
 
 
 def _facts(parts: Sequence[_Part], place: int, models: Sequence[str]) -> VocabularyFacts:

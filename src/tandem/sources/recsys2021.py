@@ -5,6 +5,7 @@ user. So nothing is read twice, and nothing wrong passes unseen.
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -48,12 +49,14 @@ class RawRecSys2021:
     Attributes:
         train: rows of the 24 columns in :data:`SCHEMA`; an engagement's time is null where it did not happen.
         test: the same.
+        unchecked_train: the rows of ``train`` without the check, for any further pass over them.
         best_auc: the area under the ROC curve of the true probability of any engagement on the test rows, which no
             model can beat but by chance; None where it is not known.
     """
 
     train: DataFrame
     test: DataFrame
+    unchecked_train: DataFrame
     best_auc: float | None = None
 
 
@@ -75,20 +78,28 @@ def read_recsys2021(
     """
     files = locate_recsys2021(folder)
     moment = int(time.time()) if now is None else now
-    train, test = (
-        reduce(DataFrame.unionAll, [_read(spark, group, future, moment) for group in groups])
-        for groups in (files.train, files.test)
-    )
+    train, test = (_read_all(spark, groups, future, moment) for groups in (files.train, files.test))
+    # Which rows are left out is told by their times, which must be checked.
+    unchecked = train if future == "drop" else _read_all(spark, files.train, None, moment)
     made = read_manifest(folder)
-    return RawRecSys2021(train, test, None if made is None else made.best_auc)
+    return RawRecSys2021(train, test, unchecked, None if made is None else made.best_auc)
 
 
 def _is_future(now: int) -> Column:
     return F.coalesce(F.greatest(*TIMES) > now, F.lit(False))
 
 
-def _read(spark: SparkSession, files: RawFiles, future: Future, now: int) -> DataFrame:
-    rows = _read_raw(spark, files) if files.columns is None else _read_parquet(spark, files, files.columns)
+def _read_all(spark: SparkSession, groups: Sequence[RawFiles], future: Future | None, now: int) -> DataFrame:
+    """Without ``future`` nothing is checked."""
+    return reduce(DataFrame.unionAll, [_read(spark, group, future, now) for group in groups])
+
+
+def _read(spark: SparkSession, files: RawFiles, future: Future | None, now: int) -> DataFrame:
+    check = future is not None
+    if files.columns is None:
+        rows = _read_raw(spark, files, check)
+    else:
+        rows = _read_parquet(spark, files, files.columns, check)
     if future == "error":
         found = F.coalesce(*[F.when(F.col(name) > now, _future_text(name, now)) for name in TIMES])
         rows = _stopping_at(rows, _is_future(now), found)
@@ -117,13 +128,14 @@ def _stopping_at(rows: DataFrame, bad: Column, what: Column) -> DataFrame:
     return rows.where(F.when(met, F.raise_error(line).cast("boolean")).otherwise(True))
 
 
-def _read_raw(spark: SparkSession, files: RawFiles) -> DataFrame:
+def _read_raw(spark: SparkSession, files: RawFiles, check: bool) -> DataFrame:
     lines = spark.read.option("lineSep", "\n").text([spark_address(path) for path in files.paths])
     lines = lines.select("value", F.col("_metadata.file_path").alias("_file"), F.lit(None).cast("long").alias("_row"))
     lines = lines.where("value != '' and value != '\\r'")
-    lines = _stopping_at(lines, ~F.col("value").rlike(LINE_PATTERN), _raw_problem())
+    if check:
+        lines = _stopping_at(lines, ~F.col("value").rlike(LINE_PATTERN), _raw_problem())
     texts = lines.select(F.split(F.rtrim("value", F.lit("\r")), SEPARATOR, -1).alias("texts"), "_file", "_row")
-    columns = [_from_text(column, F.col("texts")[index]) for index, column in enumerate(RAW_COLUMNS)]
+    columns = [_from_text(column, F.get("texts", F.lit(index))) for index, column in enumerate(RAW_COLUMNS)]
     return texts.select(*columns, "_file", "_row")
 
 
@@ -158,13 +170,13 @@ def _null_for_none(column: RawColumn, number: Column) -> Column:
     return F.nullif(number, F.lit(0)) if column.kind == "engagement" else number
 
 
-def _read_parquet(spark: SparkSession, files: RawFiles, columns: dict[str, str]) -> DataFrame:
+def _read_parquet(spark: SparkSession, files: RawFiles, columns: dict[str, str], check: bool) -> DataFrame:
     named = {name: _spark_type(files.types[name]) for name in columns}
     schema = ", ".join(f"`{columns[name]}` {type_}" for name, type_ in named.items())
     rows = spark.read.schema(schema).parquet(*[spark_address(path) for path in files.paths])
     place = F.col("_metadata.file_path").alias("_file"), (F.col("_metadata.row_index") + 1).alias("_row")
     rows = rows.select(*[F.col(f"`{spelt}`").alias(name) for name, spelt in columns.items()], *place)
-    problems = [_bad_value(column, named[column.name]) for column in RAW_COLUMNS]
+    problems = [_bad_value(column, named[column.name]) if check else None for column in RAW_COLUMNS]
     checks = [(bad, column) for bad, column in zip(problems, RAW_COLUMNS, strict=True) if bad is not None]
     if checks:
         bad = reduce(Column.__or__, [F.coalesce(check, F.lit(False)) for check, _ in checks])

@@ -21,11 +21,12 @@ logger = logging.getLogger(__name__)
 
 def clean_recsys2021(raw: RawRecSys2021, parameters: RecSys2021FeatureParameters) -> tuple[DataFrame, DataFrame]:
     """Training rows with one value left of each list, and test rows with whole lists."""
-    from tandem.features.recsys2021_rows import clean_rows, with_one_value_per_list
+    from tandem.features.recsys2021_rows import clean_rows, lists_of, with_one_value_per_list
 
-    train = clean_rows(raw.train, parameters.label)
+    train = clean_rows(raw.unchecked_train, parameters.label)
     test = clean_rows(raw.test, parameters.label)
-    return with_one_value_per_list(train, parameters.min_count.model_dump()), test
+    # The lists are counted now, and every row is checked in that pass: those that are written later need it no more.
+    return with_one_value_per_list(train, parameters.min_count.model_dump(), lists_of(raw.train)), test
 
 
 def fit_recsys2021_features(
