@@ -108,6 +108,16 @@ def test_parameters_and_spark_yml_reach_the_session_together(monkeypatch: pytest
     assert os.environ["PYSPARK_PYTHON"] == sys.executable, "a local Spark has no other host's Python"
 
 
+@pytest.mark.parametrize("short", [True, False])
+def test_a_short_run_adds_to_the_options_of_java(short: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", "")
+    monkeypatch.setattr("tandem.hooks.java_options", lambda: "-Xshare:auto")
+    configure_spark({"short_run": short}, {"spark.driver.extraJavaOptions": "-Xms1g"})
+    compiler = "-XX:TieredStopAtLevel=1 " if short else ""
+    options = f"spark.driver.extraJavaOptions=-Xms1g {compiler}-Xshare:auto"
+    assert options in shlex.split(os.environ["PYSPARK_SUBMIT_ARGS"])
+
+
 def test_executors_get_the_python_that_is_named_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", "")
     monkeypatch.setenv("PYSPARK_PYTHON", "python3")

@@ -25,6 +25,7 @@ from tandem.parameters.spark import PARAMETER_OF_SETTING
 logger = logging.getLogger(__name__)
 
 JAVA_OPTIONS = "spark.driver.extraJavaOptions"
+QUICK_COMPILER = "-XX:TieredStopAtLevel=1"
 
 
 class LazySparkHook:
@@ -60,7 +61,8 @@ def configure_spark(parameters: Mapping[str, Any], configuration: Mapping[str, A
                 f"in parameters.yml or by --params {parameter}={configuration[name]}"
             )
     settings = {**configuration, **spark.settings()}
-    options = f"{settings.pop(JAVA_OPTIONS, '')} {java_options()}".strip()
+    compiler = QUICK_COMPILER if spark.short_run else ""
+    options = " ".join(filter(None, (settings.pop(JAVA_OPTIONS, ""), compiler, java_options())))
     os.environ["PYSPARK_SUBMIT_ARGS"] = submit_arguments(settings | ({JAVA_OPTIONS: options} if options else {}))
     if spark.python is not None and not spark.local:
         os.environ["PYSPARK_PYTHON"] = spark.python

@@ -63,6 +63,9 @@ class SparkParameters(Parameters):
 
     master: Master = Field("local[*]", description="`local[*]`, `local[4]`, `yarn` or `k8s://https://HOST:PORT`")
     driver_memory: Memory = Field("4g", description="heap of the driver; with a local master, of all of Spark")
+    short_run: bool = Field(
+        False, description="for runs of about a minute: Java's quick compiler alone, which longer ones are slower with"
+    )
     driver_host: Text | None = Field(
         None, description="address by which executors reach the driver; null: this host's name (127.0.0.1 for local)"
     )

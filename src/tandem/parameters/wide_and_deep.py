@@ -145,3 +145,13 @@ class WideAndDeepParameters(Parameters):
         if self.builder is None and self.framework == "torch":
             raise ValueError("framework: torch needs a builder (Wide & Deep itself is a Keras model)")
         return self
+
+    @property
+    def title(self) -> str:
+        """What people call the model: a builder's is known by the path of its builder."""
+        return self.builder or "Wide & Deep"
+
+    @property
+    def short_title(self) -> str:
+        """The same for the head of a table's column."""
+        return "W&D" if self.builder is None else self.builder.rpartition(".")[2]

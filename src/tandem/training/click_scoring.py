@@ -54,8 +54,12 @@ def check_trained_on(folder: Path, fingerprint: str) -> None:
 
 def framework_of(folder: Path) -> str:
     """The framework of the model in a folder: ``tensorflow`` or ``torch``."""
-    config = json.loads((folder / CONFIG_FILE).read_text())
-    return WideAndDeepParameters.model_validate(config["parameters"]).framework
+    return parameters_of(folder).framework
+
+
+def parameters_of(folder: Path) -> WideAndDeepParameters:
+    """What the model in a folder was trained with."""
+    return WideAndDeepParameters.model_validate(json.loads((folder / CONFIG_FILE).read_text())["parameters"])
 
 
 @lru_cache(maxsize=1)

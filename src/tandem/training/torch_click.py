@@ -53,7 +53,7 @@ def torch_task(job: WideAndDeepJob, communicator: Communicator) -> TorchTask:
 
     return TorchTask(
         name="wnd",
-        title="PyTorch model",
+        title=parameters.title,
         model=model,
         rows=training,
         summed_loss=summed_loss,

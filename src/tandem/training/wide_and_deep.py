@@ -57,7 +57,7 @@ def wide_and_deep_task(job: WideAndDeepJob, communicator: Communicator) -> Keras
 
     return KerasTask(
         name="wnd",
-        title="Wide & Deep",
+        title=parameters.title,
         model=model,
         rows=training,
         summed_loss=summed_loss,

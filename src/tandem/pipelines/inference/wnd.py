@@ -18,6 +18,7 @@ def create_wnd_pipeline(**_: object) -> Pipeline:
             Node(
                 func=nodes.report_wnd,
                 inputs=[
+                    "wnd_model",
                     "wnd_test_predictions@path",
                     "wnd_train@path",
                     "recsys2021_feature_spec",

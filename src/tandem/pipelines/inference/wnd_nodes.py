@@ -32,6 +32,7 @@ def predict_wnd_test(model: Path, spec: dict[str, Any], test: DataFrame) -> Data
 
 
 def report_wnd(
+    model: Path,
     predictions: Location,
     train: Location,
     spec: dict[str, Any],
@@ -45,7 +46,10 @@ def report_wnd(
     from tandem.evaluation.charts import calibration_curve, comparison, loss_curves
     from tandem.evaluation.classification import ClassificationSums, classification_metrics
     from tandem.evaluation.report import build_report, table, verdict
+    from tandem.training.click_scoring import parameters_of
 
+    trained_with = parameters_of(model)
+    title, short_title = trained_with.title, trained_with.short_title
     rows = read_columns(predictions, ("label", "prediction"))
     trained = read_columns(train, ("label",))
     simple = {name: BaselineResult(**result) for name, result in baselines.items()}
@@ -57,13 +61,13 @@ def report_wnd(
         "feature_spec_fingerprint": spec["fingerprint"],
     }
     report = build_report(classification_metrics(rows["label"], rows["prediction"]), {}, simple, facts)
-    logger.info("Wide & Deep on %s test rows\n%s", f"{len(rows['label']):,}", table(report, "W&D"))
+    logger.info("%s on %s test rows\n%s", title, f"{len(rows['label']):,}", table(report, short_title))
     if facts["test_positives"] in (0, facts["test_rows"]):
         logger.warning("All test labels are equal: AUC, average precision and RCE are undefined, and left empty")
-    logger.info("%s", verdict(report, "Wide & Deep"))
+    logger.info("%s", verdict(report, title))
     return (
         dict(report),
-        loss_curves(history, "Wide & Deep training"),
-        comparison(report, "W&D", "Wide & Deep against baselines"),
-        calibration_curve(ClassificationSums.of(rows["label"], rows["prediction"]), "Wide & Deep calibration"),
+        loss_curves(history, f"{title} training"),
+        comparison(report, short_title, f"{title} against baselines"),
+        calibration_curve(ClassificationSums.of(rows["label"], rows["prediction"]), f"{title} calibration"),
     )

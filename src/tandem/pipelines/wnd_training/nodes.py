@@ -51,7 +51,7 @@ def train_wnd(
         checkpoints=checkpoints.resolve(),
     )
     program = RANKS[parameters.framework]
-    with TrainingProgress("Wide & Deep" if parameters.builder is None else parameters.builder) as progress:
+    with TrainingProgress(parameters.title) as progress:
         result = launch(
             program.module,
             job,
