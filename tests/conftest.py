@@ -28,6 +28,8 @@ SPARK = {
     "spark.sql.shuffle.partitions": "2",
     # Planning anew between stages costs more than stages of a few rows; what a setting may change, a test switches.
     "spark.sql.adaptive.enabled": "false",
+    # As in conf/base: each task takes memory in small pages.
+    "spark.buffer.pageSize": "2m",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
     # As in conf/base: deriving filters from checks of many columns takes longer than the tests, and so does telling
