@@ -118,7 +118,7 @@ def test_a_pytorch_model_of_ones_own_goes_the_whole_way(
     assert "own_models.build_small on " in done.out + done.err
     assert "Wide & Deep" not in done.out + done.err
     chart = json.loads(again.path(f"{REPORTS}/comparison.json").read_text())
-    assert chart["layout"]["title"]["text"] == "own_models.build_small against baselines"
+    assert chart["layout"]["title"]["text"].startswith("own_models.build_small against baselines")
     assert again.content(str(ranked.relative_to(again.folder))) != before
 
 

@@ -82,7 +82,7 @@ def test_early_stopping_restores_the_best_weights(tmp_path: Path) -> None:
 
 def test_rows_beyond_the_limit_are_streamed(tmp_path: Path) -> None:
     trainer, events = train(job_of(tmp_path, rows=40_000, epochs=2, batch_size=400, memory_limit_mb=3.0))
-    assert "PyTorch model streams" in events.messages[0]
+    assert "torch_models.build_small streams" in events.messages[0]
     assert trainer.state.history[0]["val_auc"] > 0.6
 
 
