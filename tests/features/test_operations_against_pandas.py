@@ -182,7 +182,7 @@ def test_one_hot_and_multi_hot(table, frame):
     )
 
 
-@pytest.mark.parametrize(("sampled", "per_part"), [(8192, 1 << 16), (8, 5), (1000, 1)])
+@pytest.mark.parametrize(("sampled", "per_part"), [(8192, 1 << 18), (8, 5), (1000, 1)])
 def test_vocabularies(monkeypatch, table, frame, later, sampled, per_part):
     monkeypatch.setattr("tandem.features.vocabularies._SAMPLED", sampled)
     monkeypatch.setattr("tandem.features.vocabularies._VALUES_PER_PART", per_part)

@@ -26,7 +26,7 @@ _PARTITION_BITS = 33
 
 # Of the partitions in which all values are sorted: small enough to keep all cores busy, few enough to be found fast.
 _SAMPLED = 8192
-_VALUES_PER_PART = 1 << 16
+_VALUES_PER_PART = 1 << 18
 _MOST_PARTS = 64
 
 
