@@ -56,16 +56,16 @@ def fit_vocabularies(
     further limits, for the facts: as ids follow the frequency, each is a cut-off on the id.
 
     The frame reads what is kept until it is unpersisted. Two jobs: a sample of the values (a few thousand, which the
-    driver sees) says where to cut their order into partitions; then the values in each are counted. The cuts follow
+    driver sees) gives the bounds of partitions of their order; then the values in each are counted. The bounds follow
     from the values alone, so that files of them are the same every time.
     """
     counts = _counts(train, columns).where(F.col("count") >= _limits(columns, min_count or {}))
     keyed = counts.select(_sort_key().alias("key"), "place", "count").persist()  # to be sampled, counted and sorted
-    cuts = _cuts(keyed)
-    placed = keyed.withColumn("part", _part(cuts))
+    bounds = _bounds(keyed)
+    placed = keyed.withColumn("part", _part(bounds))
     models = model_min_count or {}
     parts = _parts(placed, columns, models)
-    ordered = placed.repartitionById(len(cuts) + 1, "part").sortWithinPartitions("key")
+    ordered = placed.repartitionById(len(bounds) + 1, "part").sortWithinPartitions("key")
     shifts = F.broadcast(train.sparkSession.createDataFrame(_shifts(parts)))
     numbered = ordered.withColumn("_row", F.monotonically_increasing_id()).join(shifts, ["part", "place"])
     names = F.element_at(F.array(*map(F.lit, columns)), F.col("place") + 1)
@@ -184,7 +184,7 @@ def _limits(columns: Sequence[str], min_count: Mapping[str, int]) -> Column:
     return F.element_at(limits, F.col("place") + 1)
 
 
-def _cuts(keyed: DataFrame) -> list[str]:
+def _bounds(keyed: DataFrame) -> list[str]:
     """The keys at which a new partition begins, ascending; none where one partition is enough.
 
     The values of the smallest hashes are a sample that does not depend on where a row lies, and how small they are says
@@ -199,13 +199,13 @@ def _cuts(keyed: DataFrame) -> list[str]:
     return [keys[len(keys) * part // parts].decode() for part in range(1, parts)]
 
 
-def _part(cuts: Sequence[str], first: int = 0) -> Column:
+def _part(bounds: Sequence[str], first: int = 0) -> Column:
     """The number of the partition of a key, counted from ``first``; found by halving."""
-    if not cuts:
+    if not bounds:
         return F.lit(first)
-    middle = len(cuts) // 2
-    before, after = _part(cuts[:middle], first), _part(cuts[middle + 1 :], first + middle + 1)
-    return F.when(F.col("key") < cuts[middle], before).otherwise(after)
+    middle = len(bounds) // 2
+    before, after = _part(bounds[:middle], first), _part(bounds[middle + 1 :], first + middle + 1)
+    return F.when(F.col("key") < bounds[middle], before).otherwise(after)
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,8 @@ class ClickScorer(ABC):
     """A model folder, loaded. ``id_columns`` and ``numbers``: what it reads, in this order."""
 
     def __init__(self, folder: Path) -> None:
-        config = json.loads((folder / CONFIG_FILE).read_text())
-        self.sizes: dict[str, int] = config["sizes"]
-        self.parameters = WideAndDeepParameters.model_validate(config["parameters"])
+        self.sizes: dict[str, int] = _config(folder)["sizes"]
+        self.parameters = parameters_of(folder)
         self.id_columns, self.numbers = self.parameters.model.id_columns, self.parameters.model.continuous
 
     def probabilities(self, columns: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.float32]:
@@ -44,7 +43,7 @@ def check_trained_on(folder: Path, fingerprint: str) -> None:
 
     Its ids would stand for other values.
     """
-    found = json.loads((folder / CONFIG_FILE).read_text())["feature_spec_fingerprint"]
+    found = _config(folder)["feature_spec_fingerprint"]
     if found != fingerprint:
         raise UserError(
             f"the model in {folder} was trained on other data (feature spec {found}) than what is prepared now "
@@ -52,20 +51,21 @@ def check_trained_on(folder: Path, fingerprint: str) -> None:
         )
 
 
-def framework_of(folder: Path) -> str:
-    """The framework of the model in a folder: ``tensorflow`` or ``torch``."""
-    return parameters_of(folder).framework
-
-
 def parameters_of(folder: Path) -> WideAndDeepParameters:
     """What the model in a folder was trained with."""
-    return WideAndDeepParameters.model_validate(json.loads((folder / CONFIG_FILE).read_text())["parameters"])
+    return WideAndDeepParameters.model_validate(_config(folder)["parameters"])
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """What :meth:`WideAndDeepJob.write_config` wrote."""
+    content: dict[str, Any] = json.loads((folder / CONFIG_FILE).read_text())
+    return content
 
 
 @lru_cache(maxsize=1)
 def _scorer(folder: Path, modified: int) -> ClickScorer:
     """The model of a folder, kept by the process as long as its files do not change."""
-    if framework_of(folder) == "torch":
+    if parameters_of(folder).framework == "torch":
         from tandem.training.torch_click_scoring import TorchClickScorer
 
         return TorchClickScorer(folder)

@@ -9,7 +9,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
-from tandem.training.click_scoring import framework_of
+from tandem.training.click_scoring import parameters_of
 
 # Spark keeps one pool of Python processes for each set of variables. These processes import one framework and keep its
 # threads to one each: there is one of them per core already.
@@ -39,7 +39,7 @@ def with_predictions(rows: DataFrame, model: Path) -> DataFrame:
         return predict_rows(batches, folder)
 
     schema = rows.withColumn("prediction", F.lit(0.0)).schema
-    with _workers_of_their_own(rows.sparkSession, framework_of(folder)):
+    with _workers_of_their_own(rows.sparkSession, parameters_of(folder).framework):
         return rows.mapInArrow(predict, schema)
 
 
