@@ -3,6 +3,8 @@
 import os
 import sys
 
+from tandem.imports import import_tensorflow
+
 
 def allreduce_torch() -> tuple[float, int]:
     """Sum rank + 1 over all ranks with Horovod's torch extension; return the sum and the number of ranks."""
@@ -17,6 +19,7 @@ def allreduce_torch() -> tuple[float, int]:
 def allreduce_tensorflow() -> tuple[float, int]:
     """Sum rank + 1 over all ranks with Horovod's TensorFlow extension; return the sum and the number of ranks."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import_tensorflow()
     import horovod.tensorflow as hvd
     import tensorflow as tf
 

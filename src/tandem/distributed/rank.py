@@ -49,6 +49,7 @@ from tandem.distributed.mpirun import WORDS, rank_environment
 from tandem.distributed.processes import die_with_parent
 from tandem.distributed.topology import detect, format_cpu_list
 from tandem.errors import UserError
+from tandem.imports import import_tensorflow
 
 _HEARTBEAT_SECONDS = 1.0
 _state: dict[str, Any] = {"file": None, "beat": 0.0}
@@ -74,6 +75,8 @@ def run_rank(main: Callable[[dict[str, Any], Communicator], None], framework: Fr
         os.environ.update(rank_environment(planned, bindings))
         alone = binds_itself(BindingPlan(tuple(bindings)), WORDS[mpi])
         _report(planned, _agree(planned, strict=strict, alone=alone))
+        if framework == "tensorflow":
+            import_tensorflow()
         ranks = connect(framework)
         _check_horovod_cpu(planned, strict=strict)
         emit({"event": "connected"})

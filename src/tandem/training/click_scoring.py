@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from tandem.batches.columns import ColumnRows
 from tandem.errors import UserError
+from tandem.imports import import_tensorflow
 from tandem.parameters import WideAndDeepParameters
 from tandem.training.wide_and_deep_job import CONFIG_FILE
 
@@ -69,6 +70,7 @@ def _scorer(folder: Path, modified: int) -> ClickScorer:
         from tandem.training.torch_click_scoring import TorchClickScorer
 
         return TorchClickScorer(folder)
+    import_tensorflow()
     from tandem.training.wide_and_deep_scoring import WideAndDeepScorer
 
     return WideAndDeepScorer(folder)
