@@ -1,12 +1,12 @@
 """Parquet wherever it is, for those who read it without Spark. On disk each of these is Arrow's own function."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from tandem.errors import UserError
@@ -58,9 +58,7 @@ def open_parquet(file: Path | RemotePath, **options: Any) -> pq.ParquetFile:
 def read_table(place: Path | RemotePath, columns: Sequence[str] | None = None) -> pa.Table:
     """A whole data set, or some columns of it."""
     chosen = None if columns is None else list(columns)
-    if isinstance(place, Path):
-        return pq.read_table(place, columns=chosen)
-    with explaining(place):
+    with explaining(place) if isinstance(place, RemotePath) else nullcontext():
         return pa.concat_tables([open_parquet(file).read(columns=chosen) for file in parquet_files(place)])
 
 
@@ -73,6 +71,8 @@ def write_table(table: pa.Table, file: RemotePath, **options: Any) -> None:
 def scan(place: Path | RemotePath, columns: Sequence[str], **options: Any) -> Iterator[pa.RecordBatch]:
     """Some columns of a data set, a batch at a time; options: such as ``batch_size``."""
     if isinstance(place, Path):
+        import pyarrow.dataset as ds  # loads pandas, which a rank that only reads its rows does without
+
         yield from ds.dataset(place, format="parquet").to_batches(columns=list(columns), **options)
         return
     with explaining(place):
