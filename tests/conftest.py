@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 from projects import Project
 from s3 import S3Server, forget, s3_server, use
 from tandem.datasets.spark_archive import java_options
+from tandem.datasets.spark_session import keep_lookups
 
 os.environ.setdefault("DO_NOT_TRACK", "1")
 # Else Spark's own Python processes are those of whatever python3 is first on PATH.
@@ -48,6 +49,7 @@ def spark() -> Iterator[SparkSession]:
     """A local Spark session, sized for tiny data."""
     logging.getLogger("py4j").setLevel(logging.WARNING)
     session = SparkSession.builder.config(map=SPARK).getOrCreate()
+    keep_lookups(session)
     yield session
     session.stop()
 

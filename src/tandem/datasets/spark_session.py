@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from pyspark import SparkContext
 from pyspark.errors import PySparkRuntimeError
@@ -69,7 +70,7 @@ def spark_session() -> SparkSession:
 
 def _started() -> SparkSession:
     try:
-        return SparkSession.builder.getOrCreate()
+        session = SparkSession.builder.getOrCreate()
     except PySparkRuntimeError as error:
         if error.getCondition() != "JAVA_GATEWAY_EXITED" or _stopped.is_set():
             raise
@@ -77,6 +78,23 @@ def _started() -> SparkSession:
             "Spark's Java ended as it started (what it said stands above); check java -version, which must be 17 or "
             "newer, the parameter spark.driver_memory, and spark.driver.extraJavaOptions in conf/*/spark.yml"
         ) from error
+    keep_lookups(session)
+    return session
+
+
+def keep_lookups(session: SparkSession) -> None:
+    """Ask Java once, and not at every use, what the names that make up most of any plan stand for.
+
+    py4j sends a question for ``functions`` and one for ``col`` with every column, and Java looks through all its jars
+    for some of them: 6,000 questions and a second in a preparation of 100,000 rows. What it answers holds no state.
+    """
+    java: Any = session._jvm
+    java.PythonUtils = java.PythonUtils
+    java.functions = functions = java.functions
+    setattr(java, functions._fqn, functions)
+    for name in ("col", "lit", "when", "coalesce", "concat"):
+        setattr(functions, name, getattr(functions, name))
+    java.PythonUtils.toSeq = java.PythonUtils.toSeq
 
 
 def stop_java() -> None:
