@@ -85,7 +85,10 @@ TOP_LEVEL = {
         "path or address",
         "where Spark's tables are: a folder, `s3://BUCKET/FOLDER` or `hdfs://HOST:PORT/FOLDER`",
     ),
-    "movielens": ("`synthetic`, `ml-100k` or `ml-1m`", "which data: generated, or the published formats"),
+    "movielens": (
+        "`synthetic`, `ml-100k`, `ml-1m` or `parquet`",
+        "which data: generated, the published formats, or an interaction log of your own",
+    ),
     "movielens_path": (
         "path",
         "folder (or its address) with the files, or the zip; relative paths start at the project",

@@ -1,4 +1,4 @@
-"""Raw MovieLens as a catalog entry: the published files, or generated ones."""
+"""Raw MovieLens as a catalog entry: the published files, generated ones, or an interaction log in Parquet."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
     from tandem.sources.movielens import RawMovieLens
 
-Kind = Literal["synthetic", "ml-100k", "ml-1m"]
+Kind = Literal["synthetic", "ml-100k", "ml-1m", "parquet"]
 
 
 class MovieLensDataset(AbstractDataset[NoReturn, "RawMovieLens"]):
     """MovieLens as :class:`tandem.sources.movielens.RawMovieLens`: three Spark tables, checked when they are loaded.
 
-    The kind ``synthetic`` generates files in ml-100k's formats once per size and seed, in a sub-folder of ``filepath``.
+    The kind ``synthetic`` generates files in ml-100k's formats once per size and seed, in a sub-folder of ``filepath``;
+    ``parquet`` is an interaction log of your own (:func:`tandem.sources.interaction_tables.read_interaction_tables`).
 
     Example::
 
@@ -49,7 +50,7 @@ class MovieLensDataset(AbstractDataset[NoReturn, "RawMovieLens"]):
         Args:
             filepath: the folder, which may be an address, or the published zip; where generated files are kept for
                 ``synthetic``.
-            kind: ``synthetic``, ``ml-100k`` or ``ml-1m``.
+            kind: ``synthetic``, ``ml-100k``, ``ml-1m`` or ``parquet``.
             synthetic: ``users``, ``items`` and ``ratings`` to generate.
             seed: of the generated data.
             metadata: for kedro-viz.
@@ -74,6 +75,8 @@ class MovieLensDataset(AbstractDataset[NoReturn, "RawMovieLens"]):
         from tandem.sources.movielens_files import locate_movielens
 
         with user_errors():
+            if self._kind == "parquet":
+                return self._log()
             path = self._generated() if self._kind == "synthetic" else self._filepath.absolute()
             kind = "ml-100k" if self._kind == "synthetic" else self._kind
             folder = locate_movielens(path, kind)  # what is missing is said before seconds go into Spark's start
@@ -86,6 +89,17 @@ class MovieLensDataset(AbstractDataset[NoReturn, "RawMovieLens"]):
     def save(self, data: NoReturn) -> None:
         """Always an error: raw data is read only."""
         raise DatasetUserError(f"{self._filepath} is raw data and cannot be saved to")
+
+    def _log(self) -> RawMovieLens:
+        from tandem.sources.interaction_tables_files import locate_interaction_tables
+
+        folder = self._filepath.absolute()
+        locate_interaction_tables(folder)
+
+        from tandem.datasets.spark_session import spark_session
+        from tandem.sources.interaction_tables import read_interaction_tables
+
+        return read_interaction_tables(spark_session(), folder)
 
     def _generated(self) -> Path:
         folder = self._generated_folder()

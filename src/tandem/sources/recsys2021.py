@@ -15,7 +15,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import BooleanType, DataType, LongType, StringType, StructField, StructType
 
 from tandem.errors import UserError
-from tandem.sources.recsys2021_files import RawFiles, is_text, locate_recsys2021
+from tandem.sources.recsys2021_files import RawFiles, locate_recsys2021
 from tandem.sources.recsys2021_format import (
     LINE_PATTERN,
     RAW_COLUMNS,
@@ -27,6 +27,7 @@ from tandem.sources.recsys2021_format import (
 )
 from tandem.sources.recsys2021_manifest import read_manifest
 from tandem.storage.locations import Location, spark_address
+from tandem.storage.parquet import is_text
 
 _SPARK_TYPES: dict[Kind, DataType] = {
     "text": StringType(),

@@ -9,7 +9,7 @@ from tandem.errors import UserError, did_you_mean
 from tandem.sources.recsys2021_format import MISSPELT, NAMES, RAW_COLUMNS, RawColumn
 from tandem.storage.filesystems import explaining_reads, is_folder, open_binary, sizes_in
 from tandem.storage.locations import Location
-from tandem.storage.parquet import open_parquet
+from tandem.storage.parquet import is_text, open_parquet
 
 _PARQUET_MAGIC = b"PAR1"
 _LAYOUT = "expected train/ and test/ with part files, raw (\\x01 between 24 columns, no header) or Parquet"
@@ -134,10 +134,3 @@ def _check_type(path: Location, column: RawColumn, type_: pa.DataType) -> None:
         accepted = accepted or pa.types.is_boolean(type_)
     if not accepted:
         raise UserError(f"{path}: column {column.name}: expected {column.expected}, found the type {type_}; convert it")
-
-
-def is_text(type_: pa.DataType) -> bool:
-    """Whether Spark reads a column of this Arrow type as strings, or as bytes that are strings."""
-    inner = type_.value_type if pa.types.is_dictionary(type_) else type_
-    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
-    return any(test(inner) for test in tests)

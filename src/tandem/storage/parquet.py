@@ -78,3 +78,10 @@ def scan(place: Path | RemotePath, columns: Sequence[str], **options: Any) -> It
     with explaining(place):
         for file in parquet_files(place):
             yield from open_parquet(file).iter_batches(columns=list(columns), **options)
+
+
+def is_text(type_: pa.DataType) -> bool:
+    """Whether Spark reads a column of this Arrow type as strings, or as bytes that are strings."""
+    inner = type_.value_type if pa.types.is_dictionary(type_) else type_
+    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
+    return any(test(inner) for test in tests)

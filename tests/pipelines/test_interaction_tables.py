@@ -1,0 +1,39 @@
+"""A log of one's own in Parquet goes the way that MovieLens' files go."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from projects import Project
+
+TABLES = ("interactions", "users", "items")
+
+
+def test_the_same_rows_in_parquet_make_the_same_model_input(
+    project: Project, finished: Project, tmp_path: Path
+) -> None:
+    for name in TABLES:
+        shutil.copytree(finished.path(f"data/02_intermediate/movielens/{name}.parquet"), tmp_path / f"{name}.parquet")
+    done = project.run("--pipelines", "data_processing", "--params", f"movielens=parquet,movielens_path={tmp_path}")
+    assert done.code == 0, done.err
+    assert project.content("data/05_model_input/ncf") == finished.content("data/05_model_input/ncf")
+
+
+def test_a_log_with_hashed_ids_alone_ends_with_lists(project: Project, tmp_path: Path) -> None:
+    """No user or item has a feature: all that is learnt are ids, some of which are negative and have 19 digits."""
+    draws = np.random.default_rng(1)
+    users, items = draws.integers(-(2**63), 2**63 - 1, (2, 60))
+    of_users, of_items = draws.integers(60, size=1500), (60 * draws.random(1500) ** 2).astype(int)
+    log = pa.table(
+        {"user_id": users[of_users], "item_id": items[of_items], "timestamp": draws.integers(0, 10**9, 1500)}
+    )
+    pq.write_table(log, tmp_path / "interactions.parquet")
+    done = project.run("--params", f"movielens=parquet,movielens_path={tmp_path}")
+    assert done.code == 0, done.err
+    assert "no row in its table" not in done.err
+    lists = pq.read_table(project.path("data/07_model_output/ncf/recommendations.parquet")).to_pydict()
+    assert set(lists["user_id"]) == set(log.column("user_id").to_pylist())
+    assert set(lists["item_id"]) <= set(log.column("item_id").to_pylist())
