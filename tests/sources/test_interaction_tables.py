@@ -85,8 +85,11 @@ def test_timestamps_are_seconds(spark: SparkSession, tmp_path: Path, type_: pa.D
 
 def test_a_table_may_be_a_folder_of_files_as_spark_writes_them(spark: SparkSession, tmp_path: Path) -> None:
     written = spark.createDataFrame([(1, 2, 3), (4, 5, 6)], "user_id int, item_id int, timestamp int").repartition(2)
-    written.write.parquet(str(tmp_path / "interactions.parquet"))
-    assert rows(spark, tmp_path)[0] == [(1, 2, 1.0, 3), (4, 5, 1.0, 6)]
+    written.write.parquet(str(tmp_path / "plain/interactions.parquet"))
+    assert rows(spark, tmp_path / "plain")[0] == [(1, 2, 1.0, 3), (4, 5, 1.0, 6)]
+    partitioned = written.selectExpr("*", "timestamp div 2 AS day").write.partitionBy("day")
+    partitioned.parquet(str(tmp_path / "by day/interactions.parquet"))
+    assert rows(spark, tmp_path / "by day")[0] == [(1, 2, 1.0, 3), (4, 5, 1.0, 6)]
 
 
 def test_columns_that_nothing_uses_are_told(
@@ -105,6 +108,9 @@ def test_a_log_may_lie_on_s3(s3: S3Server) -> None:
         write_table(pa.table({"user_id": [7]}), staging / "part-0.parquet")
     found = locate_interaction_tables(folder)
     assert list(found) == ["interactions", "users"]
+    write_table(pa.table({"item_id": [7]}), folder / "items.parquet/day=1/part-0.parquet")
+    write_table(pa.table({"item_id": [8]}), folder / "items.parquet/day=2/part-0.parquet")
+    assert len(locate_interaction_tables(folder)["items"].paths) == 2
     assert [path.name for table in found.values() for path in table.paths] == ["interactions.parquet", "part-0.parquet"]
     with pytest.raises(UserError, match=r"^no interaction log: s3://.*/nowhere is not a folder"):
         locate_interaction_tables(folder / "nowhere")
@@ -151,7 +157,7 @@ def test_files_that_are_none_are_named(tmp_path: Path) -> None:
         locate_interaction_tables(tmp_path)
     pq.write_table(pa.table(LOG), folder / "part-0.parquet")
     (folder / "notes.txt").write_text("kept")
-    with pytest.raises(UserError, match=r"notes.txt is no Parquet file \(.parquet\); .* must hold nothing else"):
+    with pytest.raises(UserError, match=r"notes.txt is no Parquet file \(.parquet\); .* must hold nothing else$"):
         locate_interaction_tables(tmp_path)
     (folder / "notes.txt").unlink()
     pq.write_table(pa.table({**LOG, "rating": [1, 2, 3]}), folder / "part-1.parquet")

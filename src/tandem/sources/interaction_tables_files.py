@@ -1,5 +1,6 @@
 """Finding an interaction log in Parquet, and checking all of it that costs no pass over its rows. No Spark here."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Literal
 import pyarrow as pa
 
 from tandem.errors import UserError, did_you_mean
-from tandem.storage.filesystems import explaining_reads, is_file, is_folder, sizes_in
+from tandem.storage.filesystems import explaining_reads, is_file, is_folder, listing
 from tandem.storage.locations import Location, RemotePath
 from tandem.storage.parquet import is_text, open_parquet
 from tandem.storage.tables import SUFFIX, table_files
@@ -55,7 +56,7 @@ class TableFiles:
 def locate_interaction_tables(folder: Location) -> dict[TableName, TableFiles]:
     """``interactions.parquet`` in a folder, and ``users.parquet`` and ``items.parquet`` where they have rows.
 
-    Each is a file, or a folder of files as Spark writes them. Every footer is read, no row is.
+    Each is a file, or a folder of files as Spark writes them, partitioned or not. Every footer is read, no row is.
 
     Raises:
         UserError: the first is missing or has no rows; a file that is broken or may not be read, lacks a column, has
@@ -96,17 +97,24 @@ def _table(folder: Location, name: TableName) -> TableFiles | None:
 
 
 def _files(place: Location) -> Sequence[Location]:
+    """Those of a table, also in the folders of partitions; what these are named by is not read."""
     if is_file(place):
         return [place.absolute()]
     if not is_folder(place):
         return []
     if isinstance(place, RemotePath):
-        return table_files(place) or []
-    found = [path for path in sizes_in(place) if not path.name.startswith((".", "_"))]
+        files = table_files(place)
+        if files is not None:
+            return files
+        inside: Sequence[Location] = [path for path, size in listing(place, recursive=True).items() if size is not None]
+    else:
+        inside = sorted(path.absolute() for path in place.rglob("*") if path.is_file())
+    start = len(str(place.absolute()))
+    found = [path for path in inside if not re.search(r"/[._]", str(path)[start:])]
     for path in found:
         if not path.name.endswith(SUFFIX):
-            raise UserError(f"{path} is no Parquet file ({SUFFIX}); {place} must hold nothing else, and no folders")
-    return [path.absolute() for path in found]
+            raise UserError(f"{path} is no Parquet file ({SUFFIX}); {place} must hold nothing else")
+    return found
 
 
 def _schema(path: Location) -> pa.Schema | None:
