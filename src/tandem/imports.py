@@ -1,5 +1,6 @@
 """Frameworks, imported without what they would load and nothing here uses."""
 
+import importlib
 import sys
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ def import_tensorflow() -> None:
     absent = [name for name in UNUSED if name not in modules]
     modules.update(dict.fromkeys(absent))
     try:
-        import tensorflow  # noqa: F401
+        importlib.import_module("tensorflow")
     finally:
         for name in absent:
             if modules.get(name) is None:

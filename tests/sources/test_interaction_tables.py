@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from refusals import refuse
 from s3 import S3Server
 from tandem.errors import UserError
 from tandem.sources.interaction_tables import read_interaction_tables
@@ -147,13 +148,20 @@ def test_what_footers_tell_is_one_line(tmp_path: Path, tables: dict[str, Any], l
     assert str(raised.value).startswith(f"{folder}{line}")
 
 
+def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write(tmp_path, interactions=LOG)
+    refuse(folder / "interactions.parquet", monkeypatch)
+    with pytest.raises(UserError, match=r"^cannot read .*/interactions.parquet: Permission denied; give its user"):
+        locate_interaction_tables(folder)
+
+
 def test_files_that_are_none_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^no interaction log: .*/nowhere is not a folder; expected"):
         locate_interaction_tables(tmp_path / "nowhere")
     folder = tmp_path / "interactions.parquet"
     folder.mkdir()
     (folder / "part-0.parquet").write_bytes(b"PAR1")
-    with pytest.raises(UserError, match=r"part-0.parquet is not an intact Parquet file \(.*\); write it again$"):
+    with pytest.raises(UserError, match=r"part-0.parquet is not an intact Parquet file \(.*\); copy it again$"):
         locate_interaction_tables(tmp_path)
     pq.write_table(pa.table(LOG), folder / "part-0.parquet")
     (folder / "notes.txt").write_text("kept")

@@ -91,7 +91,7 @@ def keep_lookups(session: SparkSession) -> None:
     java: Any = session._jvm
     java.PythonUtils = java.PythonUtils
     java.functions = functions = java.functions
-    setattr(java, functions._fqn, functions)
+    setattr(java, "org.apache.spark.sql.functions", functions)
     for name in ("col", "lit", "when", "coalesce", "concat"):
         setattr(functions, name, getattr(functions, name))
     java.PythonUtils.toSeq = java.PythonUtils.toSeq

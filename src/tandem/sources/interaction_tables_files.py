@@ -3,21 +3,19 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
 
 from tandem.errors import UserError, did_you_mean
-from tandem.storage.filesystems import explaining_reads, is_file, is_folder, listing
+from tandem.storage.filesystems import explaining_reads, is_file, is_folder, listing, open_binary
 from tandem.storage.locations import Location, RemotePath
-from tandem.storage.parquet import is_text, open_parquet
+from tandem.storage.parquet import is_text, open_intact
 from tandem.storage.tables import SUFFIX, table_files
 
 Kind = Literal["id", "seconds", "number", "years", "text", "texts"]
 TableName = Literal["interactions", "users", "items"]
 
-# The kind of each column; those of the first table but rating, and the ids of the others, must be there.
 COLUMNS: dict[TableName, dict[str, Kind]] = {
     "interactions": {"user_id": "id", "item_id": "id", "rating": "number", "timestamp": "seconds"},
     "users": {"user_id": "id", "gender": "text", "age": "years", "occupation": "text", "zip_code": "text"},
@@ -119,25 +117,18 @@ def _files(place: Location) -> Sequence[Location]:
 
 def _schema(path: Location) -> pa.Schema | None:
     """The columns of a file; None where it has no rows."""
-    try:
-        with open_parquet(path) as footer:
-            if footer.metadata.num_rows == 0:
-                return None
-            schema: pa.Schema = footer.schema_arrow.remove_metadata()
-            for index in range(len(footer.schema)):
-                column = footer.schema.column(index)
-                if "nanoseconds" in str(column.logical_type):
-                    raise UserError(
-                        f"{path}: column {column.name}: Spark reads no timestamps in nanoseconds; write microseconds "
-                        "(pandas: to_parquet(..., coerce_timestamps='us'))"
-                    )
-            return schema
-    except (pa.ArrowInvalid, OSError) as error:
-        if isinstance(path, Path) and isinstance(error, PermissionError):
-            raise
-        raise UserError(
-            f"{path} is not an intact Parquet file ({str(error).splitlines()[0]}); write it again"
-        ) from error
+    open_binary(path).close()  # what may not be read is told here: to Arrow it is not intact
+    with open_intact(path) as footer:
+        if footer.metadata.num_rows == 0:
+            return None
+        for index in range(len(footer.schema)):
+            column = footer.schema.column(index)
+            if "nanoseconds" in str(column.logical_type):
+                raise UserError(
+                    f"{path}: column {column.name}: Spark reads no timestamps in nanoseconds; write microseconds "
+                    "(pandas: to_parquet(..., coerce_timestamps='us'))"
+                )
+        return footer.schema_arrow.remove_metadata()
 
 
 def _is_whole(type_: pa.DataType) -> bool:

@@ -9,7 +9,7 @@ from tandem.errors import UserError, did_you_mean
 from tandem.sources.recsys2021_format import MISSPELT, NAMES, RAW_COLUMNS, RawColumn
 from tandem.storage.filesystems import explaining_reads, is_folder, open_binary, sizes_in
 from tandem.storage.locations import Location
-from tandem.storage.parquet import is_text, open_parquet
+from tandem.storage.parquet import is_text, open_intact
 
 _PARQUET_MAGIC = b"PAR1"
 _LAYOUT = "expected train/ and test/ with part files, raw (\\x01 between 24 columns, no header) or Parquet"
@@ -86,13 +86,7 @@ def _parquet_groups(paths: Sequence[Location]) -> tuple[RawFiles, ...]:
     """Parquet files with rows, those of one schema together."""
     groups: dict[str, RawFiles] = {}
     for path in paths:
-        try:
-            footer = open_parquet(path)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise UserError(
-                f"{path} is not an intact Parquet file ({str(error).splitlines()[0]}); copy it again"
-            ) from error
-        with footer:
+        with open_intact(path) as footer:
             if footer.metadata.num_rows == 0:
                 continue
             schema = footer.schema_arrow

@@ -1,7 +1,6 @@
-"""Parquet wherever it is, for those who read it without Spark. On disk each of these is Arrow's own function."""
+"""Parquet wherever it is, for those who read it without Spark."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -55,10 +54,28 @@ def open_parquet(file: Path | RemotePath, **options: Any) -> pq.ParquetFile:
         return pq.ParquetFile(arrow_path(file), filesystem=filesystem(file), metadata=metadata, **options)
 
 
+def open_intact(file: Path | RemotePath) -> pq.ParquetFile:
+    """A Parquet file of the user's, to look at.
+
+    Raises:
+        UserError: it is broken.
+    """
+    try:
+        return open_parquet(file)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(
+            f"{file} is not an intact Parquet file ({str(error).splitlines()[0]}); copy it again"
+        ) from error
+
+
 def read_table(place: Path | RemotePath, columns: Sequence[str] | None = None) -> pa.Table:
-    """A whole data set, or some columns of it."""
+    """A whole data set, or some columns of it.
+
+    Raises:
+        UserError: there is none, or the storage refuses it.
+    """
     chosen = None if columns is None else list(columns)
-    with explaining(place) if isinstance(place, RemotePath) else nullcontext():
+    with explaining(place):
         return pa.concat_tables([open_parquet(file).read(columns=chosen) for file in parquet_files(place)])
 
 
