@@ -103,7 +103,7 @@ def evaluate_baselines(
             scores = _candidate_scores(model, popularity, catalogue, candidates)
             metrics |= sampled_ranking_metrics(candidates, scores, k)
         results[name] = BaselineResult(metrics, model.settings(), time.perf_counter() - started)
-        logger.info("Baseline %s: %.1f s, %s", name, results[name].seconds, results[name].settings)
+        logger.info("Baseline %s: %.1f s, %s", name, results[name].seconds, results[name].settings or "nothing to set")
     return results
 
 

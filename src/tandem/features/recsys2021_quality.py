@@ -50,7 +50,7 @@ def data_quality(
 def summary(quality: dict[str, Any]) -> str:
     """One line of it."""
     train, test = quality["train"], quality["test"]
-    unknown = ", ".join(f"{name} {share:.0%}" for name, share in test["unknown"].items() if share)
+    unknown = ", ".join(f"{name} {share:.0%}" for name, share in test["unknown"].items() if share >= 0.005)
     texts = [f"{train['rows']:,} training rows and {test['rows']:,} test rows"]
     if train["label_rate"] is not None:
         texts.append(f"{train['label_rate']:.1%} of training positive")
