@@ -1,4 +1,7 @@
-"""A rank of NCF that is hurt in the middle of an epoch, as its specification says."""
+"""A rank of NCF that is hurt in the middle of an epoch, as its specification says.
+
+``nothing yet`` takes its time over every step, until somebody outside hurts it.
+"""
 
 import os
 import resource
@@ -20,7 +23,9 @@ def main(spec: dict[str, Any], ranks: Communicator) -> None:
     def hurt_step(trainer: Any, *arguments: Any) -> Any:
         nonlocal steps
         steps += 1
-        if steps == spec["steps"] and ranks.rank == spec["who"]:
+        if spec["what"] == "nothing yet":  # what is done from outside shall find the job at work
+            time.sleep(0.05)
+        elif steps == spec["steps"] and ranks.rank == spec["who"]:
             act(spec["what"])
         return train_step(trainer, *arguments)
 

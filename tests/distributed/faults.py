@@ -103,6 +103,7 @@ class Job:
         stall: float = 300.0,
     ) -> None:
         """Train on; ``what`` happens to rank ``who`` in an epoch, or ``on_epoch`` after the first new one."""
+        what = "nothing yet" if on_epoch is not None else what
         parameters = self.job.parameters.model_copy(update={"resume": self.started})
         job = self.job.model_copy(update={"parameters": parameters})
         spec = {"job": job.model_dump(mode="json"), "what": what, "who": who, "steps": STEPS_BEFORE}

@@ -75,6 +75,11 @@ def results(job: Any) -> tuple[dict[str, bytes], list[dict[str, Any]]]:
     return weights, [{key: value for key, value in record.items() if "second" not in key} for record in records]
 
 
+def slow(job: Any) -> dict[str, Any]:
+    """The same with steps that last until it is hurt."""
+    return {"job": job.model_dump(mode="json"), "what": "nothing yet"}
+
+
 def once(event: str, epoch: int, then: Callable[[], None]) -> Callable[[dict[str, Any]], None]:
     """Do something in the middle of the epoch after this one."""
     done: list[dict[str, Any]] = []
@@ -112,7 +117,7 @@ def test_faults_in_mid_epoch_are_named_and_the_resumed_job_ends_as_one_that_was_
 
     try:
         with pytest.raises(RankError, match="rank 0 on h1 stopped answering") as caught:
-            run(hurt, stall_timeout_seconds=STALL, on_event=once("epoch", 3, cut_the_link))
+            run(slow(hurt), "fault_rank", stall_timeout_seconds=STALL, on_event=once("epoch", 3, cut_the_link))
         seconds = time.monotonic() - cut[0]
         hosts.wait_until_nobody_lives(STALL + 5.0)  # without a connection over which anybody could end it
     finally:
@@ -125,7 +130,7 @@ def test_faults_in_mid_epoch_are_named_and_the_resumed_job_ends_as_one_that_was_
         hosts.on(hosts.inits()[1], "kill", "-KILL", str(pids(tmp_path / "work")[1]))
 
     with pytest.raises(RankError, match=r"rank 1 on h2 (was killed by SIGKILL|stopped answering: its process is gone)"):
-        run(resumed, on_event=once("epoch", 10, kill_rank_1))
+        run(slow(resumed), "fault_rank", on_event=once("epoch", 10, kill_rank_1))
     assert hosts.living() == []
     run(resumed)
     assert results(resumed) == results(whole)
