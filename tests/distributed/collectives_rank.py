@@ -63,6 +63,7 @@ def main(spec: dict[str, Any], ranks: Communicator) -> None:
             "event": "results",
             **results,
             "gathered": gathered.tolist(),
+            "array": ranks.allreduce_array(np.arange(4).reshape(2, 2) * (ranks.rank + 1)).tolist(),
             "scalars": ranks.allreduce_scalars({"loss": ranks.rank + 0.5, "count": 2}),
             "same": ranks.same_on_all_ranks(b"one text"),
             "different": ranks.same_on_all_ranks(ranks.rank),

@@ -32,6 +32,7 @@ def test_one_rank_is_its_own_sum() -> None:
     assert ranks.allreduce_sum_(array) is array
     assert ranks.broadcast_(array, 0) is array
     assert ranks.allgather(array) is array
+    assert ranks.allreduce_array(array) is array
     assert ranks.allreduce_scalars({"loss": 1, "count": 2.0}) == {"loss": 1.0, "count": 2.0}
     assert ranks.same_on_all_ranks(b"x")
     assert (ranks.rank, ranks.size, ranks.local_rank) == (0, 1, 0)
@@ -50,6 +51,7 @@ def test_two_ranks_under_horovod(framework: str, tmp_path: Path) -> None:
         assert event["sum"] == [3.0, 3.0, 3.0]
         assert event["broadcast"] == [2.0, 2.0, 2.0]
         assert event["gathered"] == [[0, 0], [1, 1], [1, 1]]
+        assert event["array"] == [[0, 3], [6, 9]]
         assert event["scalars"] == {"loss": 2.0, "count": 4.0}
         assert event["in pieces"] == {"sum": list(range(0, 30, 3)), "broadcast": list(range(0, 20, 2))}
         assert event["same"] is True

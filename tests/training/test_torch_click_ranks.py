@@ -21,9 +21,11 @@ def _models_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(found))
 
 
-def train(folder: Path, ranks: int, builder: str, **parameters: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def train(
+    folder: Path, ranks: int, builder: str, rows: int = 1003, **parameters: Any
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The published weights, and the history; the ranks themselves compare their weights."""
-    job = write_job(folder, rows=1003, framework="torch", builder=f"torch_models.{builder}", **parameters)
+    job = write_job(folder, rows=rows, framework="torch", builder=f"torch_models.{builder}", **parameters)
     events: list[dict[str, Any]] = []
     launch(
         "tandem.training.torch_click_rank",
@@ -55,3 +57,12 @@ def test_moving_averages_and_sparse_rows_are_the_same_on_both_ranks_and_every_ti
     assert history[1]["train_loss"] < history[0]["train_loss"]
     assert first["deep.1.running_mean"].any(), "the averages of batch normalisation are published"
     assert all((first[name] == again[name]).all() for name in first)
+
+
+@pytest.mark.slow
+def test_two_ranks_stream_what_is_too_large_for_their_memory(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"rows": 80_000, "epochs": 2, "batch_size": 400}
+    _, streamed = train(tmp_path / "streamed", 2, "build_small", memory_limit_mb=3.0, **settings)
+    _, inside = train(tmp_path / "inside", 2, "build_small", **settings)
+    for name, tolerance in (("samples", 0), ("train_loss", 0.02), ("val_log_loss", 0.02), ("val_auc", 0.01)):
+        assert [one[name] for one in streamed] == pytest.approx([one[name] for one in inside], abs=tolerance), name

@@ -46,6 +46,9 @@ class Communicator(Protocol):
     def allgather(self, array: NDArray[Any]) -> NDArray[Any]:
         """Concatenate along the first dimension, in rank order; first dimensions may differ."""
 
+    def allreduce_array(self, array: NDArray[Any]) -> NDArray[Any]:
+        """The sum over all ranks, a new array; float32/64 and int32/64, whatever the framework."""
+
     def allreduce_scalars(self, values: Mapping[str, float]) -> dict[str, float]:
         """Sum named numbers, as 64-bit floats; the names and their order are the same on all ranks."""
 
@@ -87,6 +90,10 @@ class SingleRank:
         return tensor
 
     def allgather(self, array: NDArray[Any]) -> NDArray[Any]:
+        """The array itself."""
+        return array
+
+    def allreduce_array(self, array: NDArray[Any]) -> NDArray[Any]:
         """The array itself."""
         return array
 

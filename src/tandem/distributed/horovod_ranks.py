@@ -49,10 +49,14 @@ class _HorovodRanks(ABC):
         result: NDArray[Any] = gathered.numpy()
         return result
 
-    def allreduce_scalars(self, values: Mapping[str, float]) -> dict[str, float]:
-        tensor = self._tensor(np.array(list(values.values()), dtype=np.float64))
-        sums = self._hvd.allreduce(tensor, op=self._hvd.Sum, name=f"scalars.{len(values)}").numpy()
+    def allreduce_array(self, array: NDArray[Any]) -> NDArray[Any]:
+        summed = self.allreduce_sum_(self._tensor(array.copy()))
         heartbeat()
+        result: NDArray[Any] = summed.numpy()
+        return result
+
+    def allreduce_scalars(self, values: Mapping[str, float]) -> dict[str, float]:
+        sums = self.allreduce_array(np.array(list(values.values()), dtype=np.float64))
         return dict(zip(values, sums.tolist(), strict=True))
 
     def same_on_all_ranks(self, value: bytes | int) -> bool:

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from tandem.distributed.collectives import Communicator
 
@@ -25,7 +24,7 @@ class ScoreBins:
 
     def add_up(self, communicator: Communicator) -> None:
         """Collective: the sums of all ranks."""
-        self._counts = np.asarray(communicator.allreduce_sum_(tf.constant(self._counts)))
+        self._counts = communicator.allreduce_array(self._counts)
 
     def auc(self) -> float | None:
         """Area under the ROC curve, where scores of one bin count half; None where all labels are equal."""
