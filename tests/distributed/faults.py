@@ -29,7 +29,7 @@ from tandem.parameters import DistributedParameters
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
 EPOCHS = 30  # of 6 steps each
-STEPS_BEFORE, STALL, CUT_STALL = 9, 8.0, 12.0
+STEPS_BEFORE, STALL, CUT_STALL = 9, 5.0, 8.0
 NCF: dict[str, Any] = {"epochs": EPOCHS, "early_stopping": {"metric": "ndcg@10", "patience": 1000}}
 INTRODUCTION = """\
 # When something breaks
@@ -40,7 +40,7 @@ Each of these was done to one NCF training on two ranks, of one host or of two, 
 be. After each the job was resumed; after the last it ended with the weights, bit for bit, of a run that was never hurt.
 Nothing but what is named was left in the folders of the checkpoint and of the outputs, nothing but specification, logs
 and records in the work folder, nothing in `/tmp`, and no process on any host. *Seconds* are from the fault (at the
-start: from the call) to the error, on a busy machine, with stall timeouts of 8 s (hang) and 12 s (link) instead of 300.
+start: from the call) to the error, on a busy machine, with stall timeouts of 5 s (hang) and 8 s (link) instead of 300.
 
 | fault | what the user sees | seconds | what is left | does resume work |
 |---|---|---|---|---|

@@ -40,7 +40,7 @@ def act(what: str | None) -> None:
     if what == "kill itself":
         os.kill(os.getpid(), signal.SIGKILL)
     if what in ("compute", "write"):
-        work_for_long(what, seconds=6.0)
+        work_for_long(what, seconds=4.0)
     if what == "fill the disk":
         with suppress(OSError), Path(os.environ["TANDEM_WORK_DIR"], "filler").open("wb", buffering=0) as filler:
             while filler.write(bytes(4096)):

@@ -212,7 +212,7 @@ def test_a_rank_that_works_outside_of_collectives_is_no_stall(
     run: Callable[..., LaunchResult], what: str, num_ranks: int
 ) -> None:
     """The other rank waits for it all the while."""
-    run({"what": what, "who": num_ranks - 1}, num_ranks=num_ranks, stall_timeout_seconds=2)
+    run({"what": what, "who": num_ranks - 1}, num_ranks=num_ranks, stall_timeout_seconds=1.5)
 
 
 def test_overall_timeout(run: Callable[..., LaunchResult]) -> None:

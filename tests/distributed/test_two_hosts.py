@@ -25,7 +25,7 @@ from tandem.parameters import DistributedParameters
 SETTINGS: dict[str, Any] = {"hosts": [f"{name}:1" for name in NAMES], "network": NETWORK, "start_timeout_seconds": 300}
 ONE_HOST: dict[str, Any] = {"num_ranks": 2, "bind": False}
 NCF: dict[str, Any] = {"epochs": 24, "early_stopping": {"metric": "ndcg@10", "patience": 1000}}
-STALL = 8.0
+STALL = 5.0
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
 

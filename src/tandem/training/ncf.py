@@ -18,7 +18,7 @@ from tandem.models.ncf import Calibration, NeuMF, NeuMFConfig, save_ncf
 from tandem.parameters import EarlyStoppingParameters
 from tandem.training.calibration import first_of, fit_calibration
 from tandem.training.checkpoints import Checkpoint, load_checkpoint, remove_checkpoint, save_checkpoint
-from tandem.training.flat_adam import FlatAdam
+from tandem.training.flat_optimizers import FlatAdam
 from tandem.training.history import Record, write_history, write_tensorboard
 from tandem.training.jobs import NCFJob
 from tandem.training.losses import summed_loss

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from tandem.batches.columns import Floats, Ints
 from tandem.errors import UserError
+from tandem.training.flat_optimizers import FlatAdagrad, FlatAdam
 from tandem.training.flat_parameters import FlatParameters
 from tandem.training.loop import TrainingLoop, Values
 from tandem.training.task import Task
@@ -58,9 +59,7 @@ class TorchTrainer(TrainingLoop[TorchTask]):
         self.tables = [SparseTable(one, kind) for one in trained.values() if id(one) in sparse]
         self.flat = FlatParameters(model, chosen=dense.__contains__)
         (vector,) = self.flat.groups
-        self.optimizer: torch.optim.Optimizer = (
-            torch.optim.Adam([vector], fused=True) if kind == "adam" else torch.optim.Adagrad([vector])
-        )
+        self.optimizer = FlatAdam([vector]) if kind == "adam" else FlatAdagrad([vector])
         frozen = [one.data for one in model.parameters() if not one.requires_grad]
         self.others = [*frozen, *(buffer for buffer in model.buffers() if buffer.numel())]
         self.weights = [self.flat.values, *(table.table.data for table in self.tables), *self.others]
@@ -80,8 +79,7 @@ class TorchTrainer(TrainingLoop[TorchTask]):
             loss = self.task.summed_loss(columns) / global_rows
         loss.backward()  # type: ignore[no-untyped-call]
         self.communicator.allreduce_sum_(self.flat.grads)
-        self.optimizer.param_groups[0]["lr"] = rate
-        self.optimizer.step()
+        self.optimizer.step([rate])
         for table in self.tables:
             table.step(rate, self.communicator)
         return float(loss.detach())
@@ -101,8 +99,7 @@ class TorchTrainer(TrainingLoop[TorchTask]):
             weight.copy_(torch.from_numpy(np.array(value)))
 
     def _optimizer_state(self) -> dict[str, npt.NDArray[Any]]:
-        (vector,) = self.flat.groups
-        state = {name: value.numpy().copy() for name, value in self.optimizer.state[vector].items()}
+        state = {name: value.numpy().copy() for name, value in self.optimizer.state().items()}
         for index, table in enumerate(self.tables):
             state[f"table.{index}.done"] = np.array(table.done)
             for place, values in enumerate(table.moments):
@@ -110,9 +107,8 @@ class TorchTrainer(TrainingLoop[TorchTask]):
         return state
 
     def _load_optimizer(self, state: dict[str, npt.NDArray[Any]]) -> None:
-        (vector,) = self.flat.groups
         own = {name: values for name, values in state.items() if not name.startswith("table.")}
-        self.optimizer.state[vector] = {name: torch.from_numpy(np.array(values)) for name, values in own.items()}
+        self.optimizer.load({name: torch.from_numpy(np.array(values)) for name, values in own.items()})
         for index, table in enumerate(self.tables):
             table.done = int(state[f"table.{index}.done"])
             for place, values in enumerate(table.moments):
