@@ -37,10 +37,8 @@ SPARK = {
     # Java the line of each column.
     "spark.sql.constraintPropagation.enabled": "false",
     "spark.python.sql.dataFrameDebugging.enabled": "false",
-    # As in conf/test: minutes are too short for an optimising compiler to pay.
-    "spark.driver.extraJavaOptions": (
-        f"-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xms1500m -Xmn1000m -XX:MetaspaceSize=400m {java_options()}"
-    ),
+    # One Java lives for all tests, long enough for its optimising compiler to pay: it works beside them.
+    "spark.driver.extraJavaOptions": f"-XX:+UseSerialGC -Xms1500m -Xmn1000m -XX:MetaspaceSize=400m {java_options()}",
 }
 
 

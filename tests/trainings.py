@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +28,20 @@ class Events(list[dict[str, Any]]):
         return [event.get("message", "") for event in self]
 
 
-# How a program that `peak` runs ends; `trainer` has trained the job in its first argument.
+# How a program that `peaks` runs ends; `trainer` has trained the job in its first argument.
 REPORT = """
 import resource
 print({state}.history[-1]["samples"], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
 """
 
 
-def peak(program: str, job: Path) -> tuple[float, float]:
-    """Samples of the last epoch, and the megabytes that the process had at most."""
-    done = subprocess.run([sys.executable, "-c", program, str(job)], capture_output=True, text=True, check=True)
-    samples, megabytes = map(float, done.stdout.split())
-    return samples, megabytes
+def peaks(program: str, jobs: list[Path]) -> list[tuple[float, float]]:
+    """Of each training, in a process of its own: samples of the last epoch, and the megabytes that it had at most."""
+
+    def one(job: Path) -> tuple[float, float]:
+        done = subprocess.run([sys.executable, "-c", program, str(job)], capture_output=True, text=True, check=True)
+        samples, megabytes = map(float, done.stdout.split())
+        return samples, megabytes
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        return list(pool.map(one, jobs))

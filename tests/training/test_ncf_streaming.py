@@ -16,7 +16,7 @@ from tandem.training.jobs import NCFJob
 from tandem.training.ncf import NCFTrainer
 from tandem.training.ncf_data import load_ncf_data
 from tandem.training.ncf_streaming import load_or_stream
-from trainings import REPORT, Events, InterruptedJobError, peak
+from trainings import REPORT, Events, InterruptedJobError, peaks
 
 LIMIT_MB = 2.0
 PLENTY: dict[str, Any] = {"copies": 25, "epochs": 4, "batch_size": 500, "learning_rate": 0.01}
@@ -142,14 +142,9 @@ def write_long_job(folder: Path, rows: int, limit_mb: float, epochs: int) -> Pat
 @pytest.mark.slow
 def test_ten_times_the_limit_trains_inside_it(tmp_path: Path) -> None:
     limit, row_megabytes = 24.0, 16 / 1e6
-
-    def needed(name: str, rows: int, epochs: int) -> float:
-        job = write_long_job(tmp_path / name, rows, limit, epochs)
-        samples, megabytes = peak(TRAIN, job)
-        assert samples == pytest.approx(0.9 * rows, rel=0.05)
-        return megabytes
-
-    rows = 15_500_000
-    assert rows * row_megabytes > 10 * limit
-    framework = needed("few", 100_000, 5)
-    assert needed("many", rows, 1) - framework < limit
+    few, many = 100_000, 15_500_000
+    assert many * row_megabytes > 10 * limit
+    jobs = [write_long_job(tmp_path / "many", many, limit, 1), write_long_job(tmp_path / "few", few, limit, 5)]
+    (samples, needed), (_, framework) = peaks(TRAIN, jobs)
+    assert samples == pytest.approx(0.9 * many, rel=0.05)
+    assert needed - framework < limit

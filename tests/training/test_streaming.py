@@ -15,7 +15,7 @@ from tandem.parameters import DistributedParameters
 from tandem.training.score_bins import ScoreBins
 from tandem.training.wide_and_deep import train_wide_and_deep
 from tandem.training.wide_and_deep_job import WideAndDeepJob
-from trainings import REPORT, Events, InterruptedJobError, peak
+from trainings import REPORT, Events, InterruptedJobError, peaks
 from wnd_jobs import DEFAULTS, SIZES, columns, write_job
 
 LIMIT_MB = 3.0
@@ -118,17 +118,12 @@ def write_wide_job(folder: Path, rows: int, limit_mb: float) -> Path:
 @pytest.mark.slow
 def test_ten_times_the_limit_trains_inside_it(tmp_path: Path) -> None:
     limit, row_megabytes = 24.0, 184 / 1e6
-
-    def needed(name: str, rows: int) -> float:
-        job = write_wide_job(tmp_path / name, rows, limit)
-        samples, megabytes = peak(TRAIN, job)
-        assert samples == pytest.approx(0.8 * rows, rel=0.05)
-        return megabytes
-
-    rows = 1_350_000
-    assert rows * row_megabytes > 10 * limit
-    framework = needed("few", 10_000)
-    assert needed("many", rows) - framework < limit
+    few, many = 10_000, 1_350_000
+    assert many * row_megabytes > 10 * limit
+    jobs = [write_wide_job(tmp_path / str(rows), rows, limit) for rows in (many, few)]
+    (samples, needed), (_, framework) = peaks(TRAIN, jobs)
+    assert samples == pytest.approx(0.8 * many, rel=0.05)
+    assert needed - framework < limit
 
 
 def test_scores_in_bins_rank_as_the_scores_do() -> None:
