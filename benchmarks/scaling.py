@@ -3,16 +3,19 @@
 The same global batch everywhere, conf/reference, generated rows. Efficiency is samples/s of two ranks over twice those
 of one. What two ranks spend on each other is told by a rank that trains alone on half the batch, as each of two does:
 the share of a step that goes beyond its step is communication, waiting for the other, and the memory that both use.
+What this machine allows is told by two such jobs side by side, a core each, which exchange nothing.
 On a machine that is shared, others only ever slow an epoch down, so ratios are also given of each case's best epoch.
 The two hosts are network namespaces on this machine (root, iproute2), joined by TCP.
 """
 
 import contextlib
+import os
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +40,7 @@ DATA = {
 }
 EPOCHS = {"ncf": 20, "wnd": 4, "two_tower": 5}
 ROUNDS = 3
+APART = "2 jobs of 1 rank side by side, half the batch each"
 ONE: dict[str, Any] = {"num_ranks": 1, "cores_per_rank": 1}
 TWO: dict[str, Any] = {"num_ranks": 2, "cores_per_rank": 1}
 FREE: dict[str, Any] = {"num_ranks": 2, "threads_per_rank": 1, "bind": False}
@@ -60,9 +64,10 @@ def _measure(folder: Path, model: str, hosts: dict[str, Any] | None) -> dict[str
     cases["2 ranks, not bound"] = (whole, FREE)
     if hosts is not None:
         cases["2 ranks on 2 hosts"] = (whole, hosts)
-    speeds: dict[str, list[float]] = {name: [] for name in cases}
+    speeds: dict[str, list[float]] = {name: [] for name in (*cases, APART)}
     starts = []
     for _ in range(ROUNDS):
+        speeds[APART] += _side_by_side(model, half, folder)
         for name, (job, settings) in cases.items():
             with _network_of(hosts if settings is hosts else None):
                 found, start = _train(model, job, settings, folder / "scaling")
@@ -81,10 +86,23 @@ def _measure(folder: Path, model: str, hosts: dict[str, Any] | None) -> dict[str
     }
 
 
+def _side_by_side(model: str, half: Any, folder: Path) -> list[float]:
+    """Samples per second of two jobs together, for each of their epochs."""
+    cpus = sorted(os.sched_getaffinity(0))[:2]
+
+    def one(cpu: int) -> list[float]:
+        found, _ = _train(model, half, ONE | {"rank_cpus": [str(cpu)]}, folder / f"apart-{cpu}")
+        return found
+
+    with ThreadPoolExecutor() as pool:
+        return [sum(both) for both in zip(*pool.map(one, cpus), strict=True)]
+
+
 def _ratios(speeds: dict[str, float]) -> dict[str, float]:
     together = speeds["2 ranks"]
     return {
         "efficiency of 2 ranks": together / 2 / speeds["1 rank"],
+        "of 2 jobs that exchange nothing": speeds[APART] / 2 / speeds["1 rank"],
         "share of a step beyond the rank's own work": 1 - together / 2 / speeds["1 rank, half the batch"],
         "bound, ratio to not bound": together / speeds["2 ranks, not bound"],
     }
