@@ -11,7 +11,8 @@ import torch
 
 from ncf_jobs import write_job
 from tandem.distributed.collectives import SingleRank
-from tandem.parameters import NCFParameters
+from tandem.distributed.launcher import launch
+from tandem.parameters import DistributedParameters, NCFParameters
 from tandem.training.jobs import NCFJob
 from tandem.training.ncf import NCFTrainer
 from tandem.training.ncf_data import load_ncf_data
@@ -109,6 +110,23 @@ def test_a_refit_of_a_stream_is_resumed_too(tmp_path: Path) -> None:
     assert any("resumes after epoch 1" in message for message in messages)
     assert resumed.state.phase == "refit"
     assert torch.equal(whole.flat.values, resumed.flat.values)
+
+
+@pytest.mark.slow
+def test_two_ranks_stream_in_step(tmp_path: Path) -> None:
+    curves = []
+    for limit in (None, LIMIT_MB / 2):
+        job = write_job(tmp_path / str(limit), memory_limit_mb=limit, **PLENTY)
+        events: list[dict[str, Any]] = []
+        parameters = DistributedParameters(num_ranks=2, cores_per_rank=1, bind=False)
+        work = tmp_path / "work"
+        module = "tandem.training.ncf_rank"
+        launch(module, job, parameters=parameters, framework="torch", work_dir=work, on_event=events.append)
+        curves.append([event for event in events if event["event"] == "epoch"])
+    for name, tolerance in (("samples", 0), ("train_loss", 0.02), ("val_log_loss", 0.02)):
+        left, right = ([record[name] for record in curve] for curve in curves)
+        assert left == pytest.approx(right, abs=tolerance), name
+    assert curves[0][0]["train_loss"] != curves[1][0]["train_loss"], "another order: it was streamed"
 
 
 @pytest.mark.parametrize("negatives", ["fresh", "shared"])

@@ -1,5 +1,6 @@
 """Two towers trained on more rows than the memory given: the same rows, the same curve, and no more memory."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tandem.distributed.collectives import SingleRank
+from tandem.distributed.launcher import launch
+from tandem.parameters import DistributedParameters
 from tandem.training.two_tower import TwoTowerTrainer
 from tandem.training.two_tower_job import TwoTowerJob
 from trainings import REPORT, Events, InterruptedJobError, peaks
@@ -96,6 +99,27 @@ def test_a_resumed_stream_ends_with_the_weights_of_an_uninterrupted_one(tmp_path
     resumed, messages = train(write_job(tmp_path / "cut", resume=True, **settings))
     assert any("resumes after epoch 1" in message for message in messages)
     assert all(np.array_equal(*pair) for pair in zip(weights(whole), weights(resumed), strict=True))
+
+
+@pytest.mark.slow
+def test_two_ranks_stream_in_step(tmp_path: Path) -> None:
+    settings = PLENTY | {"copies": 30, "epochs": 2}
+    jobs = {
+        str(limit): write_job(tmp_path / str(limit), memory_limit_mb=limit, **settings).model_dump(mode="json")
+        for limit in (None, 2.5)
+    }
+    launch(
+        "two_tower_ranks",
+        {"jobs": jobs, "gradients": False, "results": str(tmp_path)},
+        parameters=DistributedParameters(num_ranks=2, cores_per_rank=1, bind=False),
+        framework="tensorflow",
+        work_dir=tmp_path / "work",
+    )
+    ends = {name: [json.loads((tmp_path / f"{name}.{rank}.json").read_text()) for rank in range(2)] for name in jobs}
+    assert all(first["weights"] == second["weights"] for first, second in ends.values())
+    inside, streamed = ([of[0]["history"][-1][name] for name in CURVES] for of in ends.values())
+    assert streamed == pytest.approx(inside, abs=max(CURVES.values()))
+    assert streamed != inside, "another order: it was streamed"
 
 
 def write_wide_job(folder: Path, rows: int, loss: str, limit_mb: float, epochs: int = 1) -> Path:
