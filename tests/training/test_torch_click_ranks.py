@@ -66,3 +66,4 @@ def test_two_ranks_stream_what_is_too_large_for_their_memory(tmp_path: Path) -> 
     _, inside = train(tmp_path / "inside", 2, "build_small", **settings)
     for name, tolerance in (("samples", 0), ("train_loss", 0.02), ("val_log_loss", 0.02), ("val_auc", 0.01)):
         assert [one[name] for one in streamed] == pytest.approx([one[name] for one in inside], abs=tolerance), name
+    assert streamed[0]["train_loss"] != inside[0]["train_loss"], "another order: it was streamed"

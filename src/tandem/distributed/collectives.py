@@ -47,7 +47,7 @@ class Communicator(Protocol):
         """Concatenate along the first dimension, in rank order; first dimensions may differ."""
 
     def allreduce_array(self, array: NDArray[Any]) -> NDArray[Any]:
-        """The sum over all ranks, a new array; float32/64 and int32/64, whatever the framework."""
+        """Sum over all ranks, of any shape, of either framework; float32/64 and int32/64. The array stays as it is."""
 
     def allreduce_scalars(self, values: Mapping[str, float]) -> dict[str, float]:
         """Sum named numbers, as 64-bit floats; the names and their order are the same on all ranks."""

@@ -14,15 +14,17 @@ from torch.optim.adam import adam
 
 # PyTorch's defaults.
 BETA_1, BETA_2 = 0.9, 0.999
-ADAM_EPSILON, ADAGRAD_EPSILON = 1e-8, 1e-10
+EPSILON = {"adam": 1e-8, "adagrad": 1e-10}
 
 
 class FlatOptimizer(ABC):
-    """One of parameters that always have a gradient; moments: the names of what it keeps of each."""
+    """An optimizer of parameters that all have a gradient at every step."""
 
     moments: tuple[str, ...]
+    """Names of the tensors that are kept of each parameter, of its shape."""
 
     def __init__(self, parameters: Sequence[Tensor]) -> None:
+        """parameters: float32, each of any shape."""
         self.parameters = list(parameters)
         self._kept = [
             {"step": torch.zeros(())} | {name: torch.zeros_like(parameter) for name in self.moments}
@@ -31,7 +33,10 @@ class FlatOptimizer(ABC):
 
     @torch.no_grad()
     def step(self, rates: Sequence[float]) -> None:
-        """Update every parameter by its gradient, at its learning rate."""
+        """Update every parameter by its gradient; rates: a learning rate for each.
+
+        Raises ValueError where one has no gradient.
+        """
         for index, (parameter, rate) in enumerate(zip(self.parameters, rates, strict=True)):
             if parameter.grad is None:
                 raise ValueError(f"parameter {index} has no gradient")
@@ -41,11 +46,11 @@ class FlatOptimizer(ABC):
     def _update(self, parameter: Tensor, grad: Tensor, kept: dict[str, Tensor], rate: float) -> None: ...
 
     def state(self) -> dict[str, Tensor]:
-        """Steps and moments of every parameter, by name, for a checkpoint."""
+        """Steps [] and moments of every parameter, ``step.0`` and so on, for a checkpoint; not copied."""
         return {f"{name}.{index}": value for index, kept in enumerate(self._kept) for name, value in kept.items()}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
-        """Continue from what ``state`` gave."""
+        """Continue from what ``state`` gave; KeyError where it is of another optimizer."""
         for name, value in self.state().items():
             value.copy_(state[name])
 
@@ -77,7 +82,7 @@ class FlatAdam(FlatOptimizer):
             beta2=BETA_2,
             lr=rate,
             weight_decay=self.weight_decay,
-            eps=ADAM_EPSILON,
+            eps=EPSILON["adam"],
             maximize=False,
         )
 
@@ -97,6 +102,6 @@ class FlatAdagrad(FlatOptimizer):
             lr=rate,
             weight_decay=0.0,
             lr_decay=0.0,
-            eps=ADAGRAD_EPSILON,
+            eps=EPSILON["adagrad"],
             maximize=False,
         )

@@ -6,9 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from tandem.distributed.collectives import Communicator
-
-BETA_1, BETA_2 = 0.9, 0.999  # PyTorch's defaults, for both
-EPSILON: dict[str, float] = {"adam": 1e-8, "adagrad": 1e-10}
+from tandem.training.flat_optimizers import BETA_1, BETA_2, EPSILON
 
 Kind = Literal["adam", "adagrad"]
 
