@@ -39,9 +39,11 @@ class _Vocabulary(_Source):
 
     size: int = Field(ge=1, description="number of ids, the unknown one included: the rows of an embedding table")
     values: tuple[str, ...] | None = None
-    path: str | None = Field(None, description="the table that holds the ids beside their values, when they are many")
-    digest: str | None = Field(None, description="of the values in that table, whatever their order")
-    min_count: int = Field(1, ge=1, description="rarer values were made unknown")
+    path: str | None = Field(
+        default=None, description="the table that holds the ids beside their values, when they are many"
+    )
+    digest: str | None = Field(default=None, description="of the values in that table, whatever their order")
+    min_count: int = Field(default=1, ge=1, description="rarer values were made unknown")
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -142,7 +144,7 @@ class FeatureSpec(_Closed):
     num_items: int = Field(ge=0, description="items with at least one training interaction")
     num_training_rows: int = Field(ge=0)
     rows_digest: str | None = Field(
-        None,
+        default=None,
         description="of the training rows and of the seed that their negatives are drawn by, whatever their order",
         exclude_if=lambda digest: digest is None,
     )

@@ -29,45 +29,50 @@ class DistributedParameters(Parameters):
     """How the ranks of a training job are started and placed."""
 
     mpi: ChosenMpi = Field(
-        "openmpi",
+        default="openmpi",
         description="what starts the ranks and sums between them; `make setup MPI=intelmpi` adds the other",
     )
     num_ranks: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     cores_per_rank: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     domain: Literal["numa", "package", "host"] = Field(
-        "numa",
+        default="numa",
         description="what no rank crosses unless it needs more cores than one has; num_ranks auto: one per domain",
     )
     communication_cores: Literal["auto"] | Annotated[int, Field(ge=0)] = Field(
-        "auto", description="cores of each rank without a computing thread; auto: one of eight or more, else none"
+        default="auto",
+        description="cores of each rank without a computing thread; auto: one of eight or more, else none",
     )
     horovod_cpus: Literal["auto", "none"] | tuple[Annotated[int, Field(ge=0)], ...] = Field(
-        "auto", description="CPU of Horovod's thread for each rank of a host; auto: in the rank's communication core"
+        default="auto",
+        description="CPU of Horovod's thread for each rank of a host; auto: in the rank's communication core",
     )
     threads_per_rank: Literal["auto"] | Annotated[int, Field(ge=1)] = Field(
-        "auto", description="computing threads; auto: one per core that is not kept for communication"
+        default="auto", description="computing threads; auto: one per core that is not kept for communication"
     )
-    hardware_threads: bool = Field(False, description="with threads auto: one per hardware thread, not per core")
+    hardware_threads: bool = Field(
+        default=False, description="with threads auto: one per hardware thread, not per core"
+    )
     rank_cpus: Literal["auto"] | Annotated[tuple[CpuList, ...], Field(min_length=1)] = Field(
-        "auto", description="CPUs of each rank of a host, as `[0-13, 14-27]`, instead of planning them"
+        default="auto", description="CPUs of each rank of a host, as `[0-13, 14-27]`, instead of planning them"
     )
     bind: bool = True
-    strict: bool = Field(False, description="a binding that differs from the plan is an error, not a warning")
+    strict: bool = Field(default=False, description="a binding that differs from the plan is an error, not a warning")
     hosts: tuple[HostSlots, ...] = Field(
-        (), description="where ranks run, as `[node1:2, node2:2]` with the number of ranks or without; none: here"
+        default=(),
+        description="where ranks run, as `[node1:2, node2:2]` with the number of ranks or without; none: here",
     )
     hostfile: Path | None = Field(
-        None, description="file with a host per line, as `node1 slots=2` or `node1:2`, instead of `hosts`"
+        default=None, description="file with a host per line, as `node1 slots=2` or `node1:2`, instead of `hosts`"
     )
     launch_agent: Annotated[str, Field(pattern=r"^[^-\s:'\"\\][^:'\"\\]*$")] = Field(
-        "ssh", description="program that runs a command on a host, called as `AGENT HOST COMMAND`; with options"
+        default="ssh", description="program that runs a command on a host, called as `AGENT HOST COMMAND`; with options"
     )
     network: Network | None = Field(
-        None, description="the hosts' network for MPI, as `10.0.0.0/16`, where they have several"
+        default=None, description="the hosts' network for MPI, as `10.0.0.0/16`, where they have several"
     )
-    start_timeout_seconds: float = Field(120.0, gt=0.0)
-    stall_timeout_seconds: float = Field(300.0, gt=0.0)
-    timeout_seconds: float | None = Field(None, gt=0.0)
+    start_timeout_seconds: float = Field(default=120.0, gt=0.0)
+    stall_timeout_seconds: float = Field(default=300.0, gt=0.0)
+    timeout_seconds: float | None = Field(default=None, gt=0.0)
 
     @model_validator(mode="after")
     def _hosts_once(self) -> Self:

@@ -10,16 +10,19 @@ from tandem.parameters.closed import Fraction, Parameters, Rate
 class NeuMFParameters(Parameters):
     """Sizes of NeuMF (He et al. 2017, section 3.4)."""
 
-    gmf_dim: int = Field(16, ge=1, description="width of the generalised matrix factorisation part")
+    gmf_dim: int = Field(default=16, ge=1, description="width of the generalised matrix factorisation part")
     weighted_gmf: bool = Field(
-        True, description="train an output weight per GMF dimension; false: all 1, so none can undo embedding_l2"
+        default=True,
+        description="train an output weight per GMF dimension; false: all 1, so none can undo embedding_l2",
     )
-    mlp_dim: int = Field(64, ge=1, description="width of the user and of the item embedding of the MLP part")
-    hidden_units: tuple[Annotated[int, Field(ge=1)], ...] = Field((64, 32, 16), min_length=1)
-    side_dim: int = Field(8, ge=0, description="width of each side feature's embedding; 0 leaves side features out")
-    dropout: Rate = Field(0.5, description="behind every hidden layer")
-    embedding_dropout: Rate = Field(0.0, description="of the embeddings that enter GMF and MLP")
-    embedding_init_std: float = Field(0.01, gt=0.0)
+    mlp_dim: int = Field(default=64, ge=1, description="width of the user and of the item embedding of the MLP part")
+    hidden_units: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(64, 32, 16), min_length=1)
+    side_dim: int = Field(
+        default=8, ge=0, description="width of each side feature's embedding; 0 leaves side features out"
+    )
+    dropout: Rate = Field(default=0.5, description="behind every hidden layer")
+    embedding_dropout: Rate = Field(default=0.0, description="of the embeddings that enter GMF and MLP")
+    embedding_init_std: float = Field(default=0.01, gt=0.0)
 
 
 class EarlyStoppingParameters(Parameters):
@@ -30,21 +33,23 @@ class EarlyStoppingParameters(Parameters):
     """
 
     metric: Literal["ndcg@10", "recall@10", "log_loss"] = "ndcg@10"
-    patience: int = Field(3, ge=1)
-    smoothing: int = Field(1, ge=1)
+    patience: int = Field(default=3, ge=1)
+    smoothing: int = Field(default=1, ge=1)
 
 
 class NCFBaselineParameters(Parameters):
     """Which classical models are reported beside NCF, on the same rows."""
 
     models: tuple[Literal["popularity", "ease", "als"], ...] = ("popularity", "ease", "als")
-    tune: bool = Field(True, description="choose their settings on a validation part of the training rows")
-    ease_l2: float = Field(400.0, gt=0.0)
-    ease_max_items: int = Field(20_000, ge=1, description="EASE inverts an items x items matrix: none above this size")
-    als_factors: int = Field(32, ge=1)
-    als_regularization: float = Field(10.0, ge=0.0)
-    als_alpha: float = Field(1.0, gt=0.0)
-    als_iterations: int = Field(15, ge=1)
+    tune: bool = Field(default=True, description="choose their settings on a validation part of the training rows")
+    ease_l2: float = Field(default=400.0, gt=0.0)
+    ease_max_items: int = Field(
+        default=20_000, ge=1, description="EASE inverts an items x items matrix: none above this size"
+    )
+    als_factors: int = Field(default=32, ge=1)
+    als_regularization: float = Field(default=10.0, ge=0.0)
+    als_alpha: float = Field(default=1.0, gt=0.0)
+    als_iterations: int = Field(default=15, ge=1)
 
 
 class NCFParameters(Parameters):
@@ -52,9 +57,11 @@ class NCFParameters(Parameters):
 
     # Data.
     split: Literal["random", "leave_one_out", "temporal"] = "random"
-    test_fraction: Fraction = Field(0.2, description="of each user's interactions (random) or of all (temporal)")
-    negatives_per_positive: int = Field(4, ge=0, description="stored negatives, fixed and seeded")
-    min_zip_code_users: int = Field(2, ge=1, description="rarer zip codes are unknown (id 0)")
+    test_fraction: Fraction = Field(
+        default=0.2, description="of each user's interactions (random) or of all (temporal)"
+    )
+    negatives_per_positive: int = Field(default=4, ge=0, description="stored negatives, fixed and seeded")
+    min_zip_code_users: int = Field(default=2, ge=1, description="rarer zip codes are unknown (id 0)")
 
     # Model.
     model: NeuMFParameters = NeuMFParameters()
@@ -62,32 +69,42 @@ class NCFParameters(Parameters):
     # Training.
     loss: Literal["bce", "sampled_softmax"] = "bce"
     negatives: Literal["stored", "fresh", "shared"] = Field(
-        "stored",
+        default="stored",
         description="stored rows; fresh: each positive's own, drawn anew every epoch in the ranks; shared: steps of "
         "whole users with all their positives, and one fresh draw that they share",
     )
-    fresh_negatives: int = Field(4, ge=1, description="per positive (shared: what they weigh, per positive)")
-    shared_negatives: int = Field(512, ge=1, description="items in the draw that the users of a step share")
-    epochs: int = Field(20, ge=1)
-    batch_size: int = Field(10_240, ge=1, description="rows of one step on all ranks together")
-    learning_rate: float = Field(1e-3, gt=0.0)
-    mlp_learning_rate_factor: float = Field(1.0, gt=0.0, description="of the MLP part: it overfits before GMF is done")
-    learning_rate_schedule: Literal["constant", "linear", "cosine", "step"] = "constant"
-    learning_rate_step_factor: float = Field(0.1, gt=0.0, le=1.0, description="per epoch, for the step schedule")
-    warmup_epochs: float = Field(0.0, ge=0.0)
-    weight_decay: float = Field(0.0, ge=0.0, description="L2 penalty, added to the gradient")
-    decoupled_weight_decay: bool = Field(False, description="apply weight_decay as AdamW does")
-    embedding_l2: float = Field(
-        0.0, ge=0.0, description="penalty on the squared GMF embeddings of the user and item of each scored pair"
+    fresh_negatives: int = Field(default=4, ge=1, description="per positive (shared: what they weigh, per positive)")
+    shared_negatives: int = Field(default=512, ge=1, description="items in the draw that the users of a step share")
+    epochs: int = Field(default=20, ge=1)
+    batch_size: int = Field(default=10_240, ge=1, description="rows of one step on all ranks together")
+    learning_rate: float = Field(default=1e-3, gt=0.0)
+    mlp_learning_rate_factor: float = Field(
+        default=1.0, gt=0.0, description="of the MLP part: it overfits before GMF is done"
     )
-    unknown_rate: Rate = Field(0.01, description="share of the rows trained with their user or item as unknown")
+    learning_rate_schedule: Literal["constant", "linear", "cosine", "step"] = "constant"
+    learning_rate_step_factor: float = Field(
+        default=0.1, gt=0.0, le=1.0, description="per epoch, for the step schedule"
+    )
+    warmup_epochs: float = Field(default=0.0, ge=0.0)
+    weight_decay: float = Field(default=0.0, ge=0.0, description="L2 penalty, added to the gradient")
+    decoupled_weight_decay: bool = Field(default=False, description="apply weight_decay as AdamW does")
+    embedding_l2: float = Field(
+        default=0.0,
+        ge=0.0,
+        description="penalty on the squared GMF embeddings of the user and item of each scored pair",
+    )
+    unknown_rate: Rate = Field(default=0.01, description="share of the rows trained with their user or item as unknown")
     precision: Literal["fp32", "bf16"] = "fp32"
-    validation_fraction: Rate = Field(0.1, description="of the training positives, for early stopping; 0: none")
-    validation_users: int = Field(2_000, ge=1, description="at most so many users are ranked for between epochs")
+    validation_fraction: Rate = Field(default=0.1, description="of the training positives, for early stopping; 0: none")
+    validation_users: int = Field(
+        default=2_000, ge=1, description="at most so many users are ranked for between epochs"
+    )
     early_stopping: EarlyStoppingParameters | None = EarlyStoppingParameters()
-    refit: bool = Field(False, description="train anew on all rows for the best number of epochs of early stopping")
+    refit: bool = Field(
+        default=False, description="train anew on all rows for the best number of epochs of early stopping"
+    )
     memory_limit_mb: float | None = Field(
-        None,
+        default=None,
         gt=0.0,
         description="megabytes for the rows of a rank: more are streamed from Parquet every epoch "
         "(docs/data_per_rank.md); null: all in memory; needs negatives: stored",
@@ -95,7 +112,7 @@ class NCFParameters(Parameters):
     resume: bool = False
 
     # Lists and report.
-    top_n: int = Field(10, ge=1)
+    top_n: int = Field(default=10, ge=1)
     recommend_users: Literal["all"] | tuple[int, ...] = "all"
     baselines: NCFBaselineParameters = NCFBaselineParameters()
 

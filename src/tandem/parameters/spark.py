@@ -36,13 +36,17 @@ _VOLUME = "spark.kubernetes.executor.volumes.persistentVolumeClaim.data"
 class KubernetesParameters(Parameters):
     """Spark's executors as pods, with a master ``k8s://…`` only."""
 
-    image: Text | None = Field(None, description="of the executors: Spark, Java and this project's Python packages")
-    namespace: KubernetesName = Field("default", description="in which executors are made")
-    driver_pod: KubernetesName | None = Field(
-        None, description="the pod that the run is in, if it is: executors are removed with it"
+    image: Text | None = Field(
+        default=None, description="of the executors: Spark, Java and this project's Python packages"
     )
-    claim: KubernetesName | None = Field(None, description="persistent volume claim with the project's folder")
-    claim_path: Folder = Field("/project", description="where executors mount the claim: where the run has it too")
+    namespace: KubernetesName = Field(default="default", description="in which executors are made")
+    driver_pod: KubernetesName | None = Field(
+        default=None, description="the pod that the run is in, if it is: executors are removed with it"
+    )
+    claim: KubernetesName | None = Field(default=None, description="persistent volume claim with the project's folder")
+    claim_path: Folder = Field(
+        default="/project", description="where executors mount the claim: where the run has it too"
+    )
 
     def settings(self) -> dict[str, str]:
         """Spark's settings."""
@@ -61,25 +65,32 @@ class KubernetesParameters(Parameters):
 class SparkParameters(Parameters):
     """Where Spark runs, and with how many executors of which size; its driver is always the process of the run."""
 
-    master: Master = Field("local[*]", description="`local[*]`, `local[4]`, `yarn` or `k8s://https://HOST:PORT`")
-    driver_memory: Memory = Field("4g", description="heap of the driver; with a local master, of all of Spark")
+    master: Master = Field(
+        default="local[*]", description="`local[*]`, `local[4]`, `yarn` or `k8s://https://HOST:PORT`"
+    )
+    driver_memory: Memory = Field(default="4g", description="heap of the driver; with a local master, of all of Spark")
     short_run: bool = Field(
-        False, description="for runs of about a minute: Java's quick compiler alone, which longer ones are slower with"
+        default=False,
+        description="for runs of about a minute: Java's quick compiler alone, which longer ones are slower with",
     )
     driver_host: Text | None = Field(
-        None, description="address by which executors reach the driver; null: this host's name (127.0.0.1 for local)"
+        default=None,
+        description="address by which executors reach the driver; null: this host's name (127.0.0.1 for local)",
     )
-    executors: int = Field(2, ge=1, description="this and what follows: not for a local master, which has none")
-    executor_cores: int = Field(4, ge=1, description="tasks that an executor runs at the same time")
-    executor_memory: Memory = Field("8g", description="heap of an executor")
+    executors: int = Field(default=2, ge=1, description="this and what follows: not for a local master, which has none")
+    executor_cores: int = Field(default=4, ge=1, description="tasks that an executor runs at the same time")
+    executor_memory: Memory = Field(default="8g", description="heap of an executor")
     executor_overhead: Memory | None = Field(
-        None, description="beside the heap, for Python processes and buffers; null: Spark's own, a share of the heap"
+        default=None,
+        description="beside the heap, for Python processes and buffers; null: Spark's own, a share of the heap",
     )
-    python: Text | None = Field(None, description="Python on the executors; null: the run's own, at the same path")
+    python: Text | None = Field(
+        default=None, description="Python on the executors; null: the run's own, at the same path"
+    )
     archives: tuple[Text, ...] = Field(
-        (), description="unpacked for each executor, as `[hdfs:///env.tar.gz#environment]`"
+        default=(), description="unpacked for each executor, as `[hdfs:///env.tar.gz#environment]`"
     )
-    queue: Text | None = Field(None, description="YARN's queue; null: its default one")
+    queue: Text | None = Field(default=None, description="YARN's queue; null: its default one")
     kubernetes: KubernetesParameters = KubernetesParameters()
 
     @property

@@ -11,10 +11,10 @@ class TowerParameters(Parameters):
     """Which columns of the processed rows one tower reads, and how."""
 
     embeddings: tuple[str, ...] = Field(
-        (), description="id columns, each with a table of `embedding_dim` numbers per id"
+        default=(), description="id columns, each with a table of `embedding_dim` numbers per id"
     )
-    indicators: tuple[str, ...] = Field((), description="id columns of few values, one-hot")
-    continuous: tuple[str, ...] = Field((), description="numbers, as they are")
+    indicators: tuple[str, ...] = Field(default=(), description="id columns of few values, one-hot")
+    continuous: tuple[str, ...] = Field(default=(), description="numbers, as they are")
 
     @model_validator(mode="after")
     def _some_columns(self) -> "TowerParameters":
@@ -53,60 +53,64 @@ class TwoTowerModelParameters(Parameters):
 
     user: TowerParameters = USER_COLUMNS
     item: TowerParameters = ITEM_COLUMNS
-    embedding_dim: int = Field(16, ge=1, description="width of each embedding")
-    hidden_units: tuple[Annotated[int, Field(ge=1)], ...] = Field((1024, 512), description="widths, each with ReLU")
-    output_dim: int = Field(128, ge=1, description="width of the vectors")
-    output_activation: Literal["linear", "relu"] = Field("linear", description="of the last layer")
-    normalize: bool = Field(True, description="vectors of length 1, so that their product is the cosine")
+    embedding_dim: int = Field(default=16, ge=1, description="width of each embedding")
+    hidden_units: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        default=(1024, 512), description="widths, each with ReLU"
+    )
+    output_dim: int = Field(default=128, ge=1, description="width of the vectors")
+    output_activation: Literal["linear", "relu"] = Field(default="linear", description="of the last layer")
+    normalize: bool = Field(default=True, description="vectors of length 1, so that their product is the cosine")
 
 
 class SoftmaxParameters(Parameters):
     """In-batch softmax: each positive against the items of the global batch."""
 
-    temperature: float = Field(0.05, gt=0.0, description="the products of the vectors are divided by it")
+    temperature: float = Field(default=0.05, gt=0.0, description="the products of the vectors are divided by it")
     correct_sampling: bool = Field(
-        True, description="subtract the log of each item's probability of being in a batch (Yi et al. 2019)"
+        default=True, description="subtract the log of each item's probability of being in a batch (Yi et al. 2019)"
     )
-    remove_accidental_hits: bool = Field(True, description="leave out the batch's other items that the same user took")
+    remove_accidental_hits: bool = Field(
+        default=True, description="leave out the batch's other items that the same user took"
+    )
 
 
 class PointwiseParameters(Parameters):
     """Binary cross entropy of ``scale * product + bias``, both learnt."""
 
-    initial_scale: float = Field(5.0, gt=0.0, description="to start from; stays above 0")
-    initial_bias: float = Field(0.0, description="to start from")
+    initial_scale: float = Field(default=5.0, gt=0.0, description="to start from; stays above 0")
+    initial_bias: float = Field(default=0.0, description="to start from")
 
 
 class TwoTowerEarlyStoppingParameters(Parameters):
     """Stop when the metric, on rows held out of the training rows, has not improved for ``patience`` epochs."""
 
     metric: Literal["recall@100", "ndcg@100", "auc"] = Field(
-        "recall@100", description="which the best epoch is chosen by, and its weights restored"
+        default="recall@100", description="which the best epoch is chosen by, and its weights restored"
     )
-    patience: int = Field(2, ge=1, description="epochs without a better value before the end")
+    patience: int = Field(default=2, ge=1, description="epochs without a better value before the end")
 
 
 class IndexParameters(Parameters):
     """The index over the item vectors: exact, or one of two that trade recall for speed."""
 
-    kind: Literal["flat", "hnsw", "ivf"] = Field("flat", description="exact, a graph of neighbours, or cells")
-    hnsw_links: int = Field(32, ge=2, description="per node of the graph")
-    hnsw_construction: int = Field(100, ge=1, description="width of the search while building")
-    hnsw_search: int = Field(128, ge=1, description="width of the search while asking")
+    kind: Literal["flat", "hnsw", "ivf"] = Field(default="flat", description="exact, a graph of neighbours, or cells")
+    hnsw_links: int = Field(default=32, ge=2, description="per node of the graph")
+    hnsw_construction: int = Field(default=100, ge=1, description="width of the search while building")
+    hnsw_search: int = Field(default=128, ge=1, description="width of the search while asking")
     ivf_lists: Literal["auto"] | Annotated[int, Field(ge=1)] = Field(
-        "auto", description="cells of the space; auto: the square root of the number of items"
+        default="auto", description="cells of the space; auto: the square root of the number of items"
     )
-    ivf_probes: int = Field(16, ge=1, description="cells that a query looks into")
+    ivf_probes: int = Field(default=16, ge=1, description="cells that a query looks into")
 
 
 class RecommendationParameters(Parameters):
     """The published lists: candidates by the index, ranked by Wide & Deep."""
 
     users: Literal["all"] | Annotated[int, Field(ge=1)] | tuple[str, ...] = Field(
-        "all", description="all, a number of them drawn by the seed, or a list of raw user ids"
+        default="all", description="all, a number of them drawn by the seed, or a list of raw user ids"
     )
-    candidates: int = Field(100, ge=1, description="per user, by the index")
-    length: int = Field(10, ge=1, description="of the published lists")
+    candidates: int = Field(default=100, ge=1, description="per user, by the index")
+    length: int = Field(default=10, ge=1, description="of the published lists")
 
     @model_validator(mode="after")
     def _no_longer_than_candidates(self) -> "RecommendationParameters":
@@ -121,49 +125,60 @@ class TwoTowerParameters(Parameters):
     # Model.
     model: TwoTowerModelParameters = TwoTowerModelParameters()
     builder: str | None = Field(
-        None, description="dotted path of a function that builds towers of your own on the same columns"
+        default=None, description="dotted path of a function that builds towers of your own on the same columns"
     )
-    builder_options: dict[str, Any] = Field({}, description="keyword arguments for the builder")
+    builder_options: dict[str, Any] = Field(default={}, description="keyword arguments for the builder")
 
     # Training.
     loss: Literal["softmax", "pointwise"] = Field(
-        "softmax", description="in-batch softmax on positives, or binary cross entropy on all rows"
+        default="softmax", description="in-batch softmax on positives, or binary cross entropy on all rows"
     )
     softmax: SoftmaxParameters = SoftmaxParameters()
     pointwise: PointwiseParameters = PointwiseParameters()
-    optimizer: Literal["adam", "adagrad"] = Field("adam", description="of all weights")
-    learning_rate: float = Field(1e-3, gt=0.0, description="at its highest")
+    optimizer: Literal["adam", "adagrad"] = Field(default="adam", description="of all weights")
+    learning_rate: float = Field(default=1e-3, gt=0.0, description="at its highest")
     learning_rate_schedule: Literal["constant", "linear", "cosine", "step"] = Field(
-        "constant", description="after the warm-up; linear and cosine end at zero with the last epoch"
+        default="constant", description="after the warm-up; linear and cosine end at zero with the last epoch"
     )
-    learning_rate_step_factor: float = Field(0.1, gt=0.0, le=1.0, description="per epoch, for the step schedule")
-    warmup_epochs: float = Field(0.0, ge=0.0, description="linear from zero; fractions count")
-    epochs: int = Field(10, ge=1, description="at most, where early stopping is on")
-    batch_size: int = Field(4_096, ge=1, description="rows of one step on all ranks together")
+    learning_rate_step_factor: float = Field(
+        default=0.1, gt=0.0, le=1.0, description="per epoch, for the step schedule"
+    )
+    warmup_epochs: float = Field(default=0.0, ge=0.0, description="linear from zero; fractions count")
+    epochs: int = Field(default=10, ge=1, description="at most, where early stopping is on")
+    batch_size: int = Field(default=4_096, ge=1, description="rows of one step on all ranks together")
     rowwise_min_rows: int = Field(
-        16_384, ge=1, description="tables of at least so many rows are updated in the rows of the batch alone"
+        default=16_384, ge=1, description="tables of at least so many rows are updated in the rows of the batch alone"
     )
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="of the dense layers; weights stay fp32")
-    unknown_rate: Rate = Field(0.01, description="share of the ids that are trained as unknown")
-    validation_fraction: Rate = Field(0.1, description="of the training rows, for early stopping; 0: none")
-    validation_users: int = Field(2_000, ge=1, description="at most so many users are ranked for between epochs")
-    validation_items: int = Field(20_000, ge=1, description="among at most so many items, beside those they took")
+    precision: Literal["fp32", "bf16"] = Field(default="fp32", description="of the dense layers; weights stay fp32")
+    unknown_rate: Rate = Field(default=0.01, description="share of the ids that are trained as unknown")
+    validation_fraction: Rate = Field(default=0.1, description="of the training rows, for early stopping; 0: none")
+    validation_users: int = Field(
+        default=2_000, ge=1, description="at most so many users are ranked for between epochs"
+    )
+    validation_items: int = Field(
+        default=20_000, ge=1, description="among at most so many items, beside those they took"
+    )
     early_stopping: TwoTowerEarlyStoppingParameters | None = Field(
-        TwoTowerEarlyStoppingParameters(), description="null trains all epochs; held-out rows are then only reported on"
+        default=TwoTowerEarlyStoppingParameters(),
+        description="null trains all epochs; held-out rows are then only reported on",
     )
     memory_limit_mb: float | None = Field(
-        None,
+        default=None,
         gt=0.0,
         description="megabytes for the rows of a rank: more are streamed from Parquet every epoch "
         "(docs/data_per_rank.md); null: all in memory",
     )
     checkpoint_seconds: float = Field(
-        30.0, ge=0.0, description="a checkpoint at the end of an epoch when the last is so old; 0: every epoch"
+        default=30.0, ge=0.0, description="a checkpoint at the end of an epoch when the last is so old; 0: every epoch"
     )
-    resume: bool = Field(False, description="continue from the last checkpoint of the same data, settings and ranks")
+    resume: bool = Field(
+        default=False, description="continue from the last checkpoint of the same data, settings and ranks"
+    )
 
     # Retrieval and report.
-    evaluated_users: int = Field(10_000, ge=1, description="at most so many test users are ranked for in the report")
+    evaluated_users: int = Field(
+        default=10_000, ge=1, description="at most so many test users are ranked for in the report"
+    )
     index: IndexParameters = IndexParameters()
     recommendations: RecommendationParameters = RecommendationParameters()
 

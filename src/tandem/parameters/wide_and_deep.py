@@ -11,13 +11,14 @@ class WideAndDeepModelParameters(Parameters):
     """Columns and sizes of Wide & Deep (Cheng et al. 2016)."""
 
     wide_base: tuple[str, ...] = Field(
-        ("author_is_verified", "user_is_verified"), description="id columns with one weight per id in the linear part"
+        default=("author_is_verified", "user_is_verified"),
+        description="id columns with one weight per id in the linear part",
     )
     wide_cross: tuple[str, ...] = Field(
-        ("present_media_x_language",), description="crossed columns with one weight per id in the linear part"
+        default=("present_media_x_language",), description="crossed columns with one weight per id in the linear part"
     )
     indicators: tuple[str, ...] = Field(
-        (
+        default=(
             "present_media",
             "tweet_type",
             "language",
@@ -29,16 +30,16 @@ class WideAndDeepModelParameters(Parameters):
         description="columns of few ids, one-hot in the deep part",
     )
     embeddings: tuple[str, ...] = Field(
-        ("author", "hashtags", "domains"), description="id columns embedded in the deep part"
+        default=("author", "hashtags", "domains"), description="id columns embedded in the deep part"
     )
-    embedding_dim: int = Field(8, ge=1, description="width of each embedding")
+    embedding_dim: int = Field(default=8, ge=1, description="width of each embedding")
     continuous: tuple[str, ...] = Field(
-        ("num_hashtags", "num_domains", "num_links"), description="number columns of the deep part"
+        default=("num_hashtags", "num_domains", "num_links"), description="number columns of the deep part"
     )
     hidden_units: tuple[int, ...] = Field(
-        (1024, 1024), description="widths of the deep part's layers, each with batch norm, ReLU and dropout"
+        default=(1024, 1024), description="widths of the deep part's layers, each with batch norm, ReLU and dropout"
     )
-    dropout: Rate = Field(0.1, description="behind every hidden layer, rounded to 1/256")
+    dropout: Rate = Field(default=0.1, description="behind every hidden layer, rounded to 1/256")
 
     @property
     def wide(self) -> tuple[str, ...]:
@@ -68,70 +69,79 @@ class WideAndDeepEarlyStopping(Parameters):
     """Stop when the metric, on rows held out of the training rows, has not improved for ``patience`` epochs."""
 
     metric: Literal["auc", "average_precision", "log_loss"] = Field(
-        "auc", description="which the best epoch is chosen by, and its weights restored"
+        default="auc", description="which the best epoch is chosen by, and its weights restored"
     )
-    patience: int = Field(3, ge=1, description="epochs without a better value before the end")
+    patience: int = Field(default=3, ge=1, description="epochs without a better value before the end")
 
 
 class WideAndDeepBaselineParameters(Parameters):
     """Which classical models are reported beside Wide & Deep (and the constant), on the same rows and columns."""
 
     models: tuple[Literal["logistic_regression", "boosted_trees"], ...] = Field(
-        ("logistic_regression", "boosted_trees"), description="in the order of the report"
+        default=("logistic_regression", "boosted_trees"), description="in the order of the report"
     )
-    trees: int = Field(200, ge=1, description="of the boosted trees, at most: a tenth of the training rows stops them")
-    tree_leaves: int = Field(31, ge=2, description="of each tree")
-    tree_learning_rate: float = Field(0.1, gt=0.0, description="of the boosted trees")
+    trees: int = Field(
+        default=200, ge=1, description="of the boosted trees, at most: a tenth of the training rows stops them"
+    )
+    tree_leaves: int = Field(default=31, ge=2, description="of each tree")
+    tree_learning_rate: float = Field(default=0.1, gt=0.0, description="of the boosted trees")
 
 
 class WideAndDeepParameters(Parameters):
     """Wide & Deep: model, training and baselines."""
 
     # Model.
-    model: WideAndDeepModelParameters = Field(WideAndDeepModelParameters(), description="columns and sizes")
+    model: WideAndDeepModelParameters = Field(default=WideAndDeepModelParameters(), description="columns and sizes")
     builder: str | None = Field(
-        None,
+        default=None,
         description="a model of your own: dotted path of a function that builds it (docs/custom_models.md)",
     )
-    builder_options: dict[str, Any] = Field({}, description="keyword arguments for the builder")
+    builder_options: dict[str, Any] = Field(default={}, description="keyword arguments for the builder")
     framework: Literal["tensorflow", "torch"] = Field(
-        "tensorflow", description="of the builder's model: Keras on TensorFlow, or PyTorch"
+        default="tensorflow", description="of the builder's model: Keras on TensorFlow, or PyTorch"
     )
 
     # Training.
-    epochs: int = Field(10, ge=1, description="at most, where early stopping is on")
-    batch_size: int = Field(3_200, ge=1, description="rows of one step on all ranks together")
-    optimizer: Literal["adam", "adagrad"] = Field("adam", description="of all weights, the linear part's too")
-    learning_rate: float = Field(1e-4, gt=0.0, description="at its highest")
+    epochs: int = Field(default=10, ge=1, description="at most, where early stopping is on")
+    batch_size: int = Field(default=3_200, ge=1, description="rows of one step on all ranks together")
+    optimizer: Literal["adam", "adagrad"] = Field(default="adam", description="of all weights, the linear part's too")
+    learning_rate: float = Field(default=1e-4, gt=0.0, description="at its highest")
     learning_rate_schedule: Literal["constant", "linear", "cosine", "step"] = Field(
-        "constant", description="after the warm-up; linear and cosine end at zero with the last epoch"
+        default="constant", description="after the warm-up; linear and cosine end at zero with the last epoch"
     )
-    learning_rate_step_factor: float = Field(0.1, gt=0.0, le=1.0, description="per epoch, for the step schedule")
-    warmup_epochs: float = Field(0.0, ge=0.0, description="linear from zero; fractions count")
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="of the dense layers; weights stay fp32")
+    learning_rate_step_factor: float = Field(
+        default=0.1, gt=0.0, le=1.0, description="per epoch, for the step schedule"
+    )
+    warmup_epochs: float = Field(default=0.0, ge=0.0, description="linear from zero; fractions count")
+    precision: Literal["fp32", "bf16"] = Field(default="fp32", description="of the dense layers; weights stay fp32")
     batch_norm: Literal["per_rank", "synchronised"] = Field(
-        "per_rank",
+        default="per_rank",
         description="statistics of a training batch: of each rank's own part, or of the global batch (two more "
         "collectives a layer and step)",
     )
-    unknown_rate: Rate = Field(0.0, description="share of the embedded and wide ids trained as unknown")
+    unknown_rate: Rate = Field(default=0.0, description="share of the embedded and wide ids trained as unknown")
     rowwise_min_rows: int = Field(
-        16_384, ge=1, description="tables of at least so many rows are updated in the rows of the batch alone"
+        default=16_384, ge=1, description="tables of at least so many rows are updated in the rows of the batch alone"
     )
-    validation_fraction: Rate = Field(0.1, description="of the training rows, held out for early stopping; 0: none")
+    validation_fraction: Rate = Field(
+        default=0.1, description="of the training rows, held out for early stopping; 0: none"
+    )
     early_stopping: WideAndDeepEarlyStopping | None = Field(
-        WideAndDeepEarlyStopping(), description="null trains all epochs; held-out rows are then only reported on"
+        default=WideAndDeepEarlyStopping(),
+        description="null trains all epochs; held-out rows are then only reported on",
     )
     memory_limit_mb: float | None = Field(
-        None,
+        default=None,
         gt=0.0,
         description="megabytes for the rows of a rank: more are streamed from Parquet every epoch "
         "(docs/data_per_rank.md); null: all in memory",
     )
     checkpoint_seconds: float = Field(
-        30.0, ge=0.0, description="a checkpoint at the end of an epoch when the last is so old; 0: every epoch"
+        default=30.0, ge=0.0, description="a checkpoint at the end of an epoch when the last is so old; 0: every epoch"
     )
-    resume: bool = Field(False, description="continue from the last checkpoint of the same data, settings and ranks")
+    resume: bool = Field(
+        default=False, description="continue from the last checkpoint of the same data, settings and ranks"
+    )
 
     # Report.
     baselines: WideAndDeepBaselineParameters = WideAndDeepBaselineParameters()
