@@ -56,7 +56,15 @@ def _told_by(error: BaseException) -> str | None:
         return f"cannot write {error.filename}: {error.strerror}; make the place writable or choose another one"
     # A Python process of Spark tells only the text of what it raised.
     told = re.search(rf"^{UserError.__module__}\.{UserError.__name__}: (.+)$", str(error), re.MULTILINE)
-    return with_row(told[1]) if told is not None else None
+    return with_row(told[1]) if told is not None else _told_by_spark(error)
+
+
+def _told_by_spark(error: BaseException) -> str | None:
+    if "pyspark" not in sys.modules:
+        return None
+    from tandem.datasets.spark_errors import spark_line  # where no Spark was, nothing of it is imported
+
+    return spark_line(error)
 
 
 def _kedros_line(error: BaseException, conf_source: str | None) -> str | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from tandem.datasets.spark_errors import remote_line
 from tandem.errors import UserError
 from tandem.storage.filesystems import explaining
 from tandem.storage.locations import RemotePath, spark_address
@@ -18,11 +18,6 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
 SCHEMA_KEY = b"org.apache.spark.sql.parquet.row.metadata"
-_NO_CONNECTOR = re.compile(r"No FileSystem for scheme|ClassNotFoundException: Class org\.apache\.hadoop\.fs\.s3a")
-_STORAGE = re.compile(
-    r"(?:UnknownHostException|ConnectException|AccessDeniedException|UnknownStoreException|NoRouteToHostException"
-    r"|NoAuthWithAWSException|AWSBadRequestException|SocketTimeoutException|AccessControlException): ([^\n]*)"
-)
 
 
 def read_remote(files: Sequence[RemotePath], schema: StructType | str | None = None) -> DataFrame:
@@ -67,15 +62,7 @@ def explaining_spark(place: RemotePath) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:  # Py4J's and Spark's have no base of their own
-        text = str(error)
-        if _NO_CONNECTOR.search(text):
-            raise UserError(
-                f"Spark has no connector for {spark_address(place)}; name its package in conf/*/spark.yml "
-                "(spark.jars.packages; docs/storage.md)"
-            ) from error
-        refused = _STORAGE.search(text)
-        if refused is not None:
-            raise UserError(
-                f"Spark cannot use {place}: {refused[1].strip()}; docs/storage.md has its settings"
-            ) from error
-        raise
+        line = remote_line(str(error), spark_address(place))
+        if line is None:
+            raise
+        raise UserError(line) from error
