@@ -19,8 +19,8 @@ from tandem.cli.logs import quiet_logging
 from tandem.cli.one_line import environments, one_line_errors
 from tandem.errors import UserError, did_you_mean
 from tandem.hooks import LazySparkHook
+from tandem.one_run import DRY_RUNNER, OneRunHook
 
-DRY_RUNNER = "tandem.dry_run.DryRunner"  # imported where it is asked for
 RUN_AS_KEDRO_DOES: Callable[..., Any] = cast(Callable[..., Any], kedro_run.callback)
 # Options of a run that may leave out the first nodes.
 NOT_WHOLE = ("from_nodes", "node_names", "from_inputs", "namespaces", "only_missing_outputs")
@@ -60,8 +60,13 @@ def _run(*, dry_run: bool, **options: Any) -> Any:
             # A node's outputs are written at the same time: one small write alone leaves cores idle.
             options["runner_params"] = {"is_async": True}
         LazySparkHook.starts_early = not dry_run and _begins_with_spark(options)
-        with interruptible():
-            return RUN_AS_KEDRO_DOES(**options)
+        OneRunHook.at_once = options.get("runner") != DRY_RUNNER
+        try:
+            with interruptible():
+                return RUN_AS_KEDRO_DOES(**options)
+        finally:
+            OneRunHook.end()
+            OneRunHook.at_once = False
 
 
 def _begins_with_spark(options: Mapping[str, Any]) -> bool:
