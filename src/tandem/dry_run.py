@@ -3,7 +3,6 @@
 It is a runner of Kedro's, so that pipelines, tags, environments and parameters are those of the run itself.
 """
 
-import importlib.util
 import os
 import shlex
 import sys
@@ -22,6 +21,7 @@ from pluggy import PluginManager
 from tandem.distributed.preview import preview
 from tandem.distributed.program import RankProgram
 from tandem.parameters import DistributedParameters
+from tandem.surroundings import MADE, spark_home
 
 DISTRIBUTED = "params:distributed"
 PROGRAM = "RANKS"  # the name in a training node's module
@@ -49,12 +49,8 @@ class DryRunner(AbstractRunner):
 
 def spark_line() -> str:
     """How Spark's Java will be started by this process, as its hook has configured it."""
-    home = os.environ.get("SPARK_HOME")
-    if not home:
-        spec = importlib.util.find_spec("pyspark")
-        home = str(Path(str(spec.origin)).parent) if spec is not None else "SPARK_HOME"
-    python = shlex.quote(os.environ["PYSPARK_PYTHON"])
-    return f"PYSPARK_PYTHON={python} {shlex.quote(f'{home}/bin/spark-submit')} {os.environ['PYSPARK_SUBMIT_ARGS']}"
+    made = [f"{name}={shlex.quote(os.environ[name])}" for name in MADE if name in os.environ]
+    return " ".join([*made, shlex.quote(f"{spark_home()}/bin/spark-submit"), os.environ["PYSPARK_SUBMIT_ARGS"]])
 
 
 def job_lines(node: Node, catalog: CatalogProtocol[Any, Any]) -> Iterator[str]:

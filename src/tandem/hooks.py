@@ -21,10 +21,13 @@ from tandem.datasets.spark_archive import java_options
 from tandem.errors import UserError, did_you_mean, invalid_parameters
 from tandem.parameters import Seed, SparkParameters
 from tandem.parameters.spark import PARAMETER_OF_SETTING
+from tandem.surroundings import UTF8_LOCALE, java_places, make_environment
 
 logger = logging.getLogger(__name__)
 
 JAVA_OPTIONS = "spark.driver.extraJavaOptions"
+# On other hosts, as here: no module comes from a working folder, and file names are in UTF-8.
+EXECUTORS = {"spark.executorEnv.PYTHONSAFEPATH": "1", "spark.executorEnv.LC_ALL": UTF8_LOCALE}
 QUICK_COMPILER = "-XX:TieredStopAtLevel=1"
 
 
@@ -60,14 +63,15 @@ def configure_spark(parameters: Mapping[str, Any], configuration: Mapping[str, A
                 f"spark.yml sets {name}, which the parameter {parameter} decides; remove it there, and set {parameter} "
                 f"in parameters.yml or by --params {parameter}={configuration[name]}"
             )
-    settings = {**configuration, **spark.settings()}
+    settings = {**({} if spark.local else EXECUTORS), **configuration, **spark.settings()}
     compiler = QUICK_COMPILER if spark.short_run else ""
-    options = " ".join(filter(None, (settings.pop(JAVA_OPTIONS, ""), compiler, java_options())))
+    places = java_places(os.environ)  # before what spark.yml says, which may name others
+    options = " ".join(filter(None, (*places, settings.pop(JAVA_OPTIONS, ""), compiler, java_options())))
+    python = spark.python if spark.python is not None and not spark.local else sys.executable
+    put_away = make_environment(os.environ, local=spark.local, python=python)
+    if put_away:
+        logger.info("left out for Spark, as set for other programs: %s", ", ".join(put_away))
     os.environ["PYSPARK_SUBMIT_ARGS"] = submit_arguments(settings | ({JAVA_OPTIONS: options} if options else {}))
-    if spark.python is not None and not spark.local:
-        os.environ["PYSPARK_PYTHON"] = spark.python
-    else:  # Spark's own default is whatever python3 is first on PATH.
-        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
 
 
 def submit_arguments(configuration: Mapping[str, Any]) -> str:

@@ -51,7 +51,14 @@ def expected_job(work: Path, agent: Path) -> list[str]:
         *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "OMP_PROC_BIND"),
         *("OMP_PLACES", "TF_NUM_INTEROP_THREADS", "TF_CPP_MIN_LOG_LEVEL", "HOROVOD_CYCLE_TIME"),
         *("HOROVOD_STALL_CHECK_TIME_SECONDS", "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS", "OMPI_ALLOW_RUN_AS_ROOT"),
-        *("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "PYTHONPATH", "PYTHONUNBUFFERED", "MALLOC_MMAP_THRESHOLD_"),
+        *(
+            "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM",
+            "PYTHONSAFEPATH",
+            "LC_ALL",
+            "PYTHONPATH",
+            "PYTHONUNBUFFERED",
+            "MALLOC_MMAP_THRESHOLD_",
+        ),
         *("MALLOC_TRIM_THRESHOLD_", "TANDEM_WORK_DIR", "TANDEM_JOB_ID", "TANDEM_NUM_RANKS", "TANDEM_SEVERAL_HOSTS"),
     ]
     return [
@@ -78,8 +85,9 @@ def test_the_lines_of_a_run_on_a_cluster(project: Project, agent: Path, tmp_path
 
     head, line = spark.splitlines()
     assert head == "# Spark, with the first dataset that needs it"
-    python, program, *words = shlex.split(line)
-    assert (python, words[-1]) == ("PYSPARK_PYTHON=./e/py", "pyspark-shell")
+    safe, utf8, home, python, program, *words = shlex.split(line)
+    assert (safe, utf8, python) == ("PYTHONSAFEPATH=1", "LC_ALL=C.UTF-8", "PYSPARK_PYTHON=./e/py")
+    assert (home, words[-1]) == (f"SPARK_HOME={Path(program).parents[1]}", "pyspark-shell")
     assert Path(program).parts[-3:] == ("pyspark", "bin", "spark-submit")
     assert Path(program).is_file()
     settings = {word.split("=", 1)[0]: word.split("=", 1)[1] for word in words[1:-1:2]}

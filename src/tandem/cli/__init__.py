@@ -17,10 +17,13 @@ from tandem.cli.data import download, generate
 from tandem.cli.logs import quiet_warnings
 from tandem.cli.one_line import OneLineGroup, one_line_errors
 from tandem.cli.run_command import run
+from tandem.surroundings import own_pyspark_first
 
 __all__ = ["cli", "main", "run"]
 
-quiet_warnings()  # now: every kedro command in the project imports this module before its own
+# Now: every kedro command in the project imports this module before its own.
+quiet_warnings()
+own_pyspark_first(sys.path, os.environ)
 
 
 @click.group(name="tandem", cls=OneLineGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -16,6 +16,8 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+from tandem.surroundings import cache_folder, quoted
+
 logger = logging.getLogger(__name__)
 
 NODES = ",".join(
@@ -31,16 +33,15 @@ SILENT = "-Xlog:cds=off -Xlog:cds+dynamic=off"
 
 
 def archive_path() -> Path | None:
-    """Where the archive of this Java and this Spark is or would be; None without a Java."""
-    java = _java()
-    if java is None:
+    """Where the archive of this Java and this Spark is or would be; None without a Java, or without a home for it."""
+    java, cache = _java(), cache_folder(os.environ)
+    if java is None or cache is None:
         return None
     release = java.parent.parent / "release"
     place = [str(java), str(_jars())]
     # An environment made again in the same folder has the same jars with other times, and Java compares those too.
     jars = (f"{jar.name} {jar.stat().st_size} {jar.stat().st_mtime_ns}" for jar in sorted(_jars().glob("*.jar")))
     state = [release.read_text() if release.is_file() else "", version("pyspark"), *jars]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return cache / "tandem" / "spark" / f"{_digest(place)}-{_digest(state)}.jsa"
 
 
@@ -48,9 +49,11 @@ def java_options() -> str:
     """Options for Spark's driver: use the archive where there is one, or (while it is made) write it."""
     writing = os.environ.get(OPTIONS)
     if writing:
-        return f"-XX:ArchiveClassesAtExit={writing} {SILENT}"
+        return f"{quoted(f'-XX:ArchiveClassesAtExit={writing}')} {SILENT}"
     path = archive_path()
-    return f"-XX:SharedArchiveFile={path} -Xshare:auto {SILENT}" if path is not None and path.is_file() else ""
+    if path is None or not os.access(path, os.R_OK):
+        return ""
+    return f"{quoted(f'-XX:SharedArchiveFile={path}')} -Xshare:auto {SILENT}"
 
 
 def make_archive(conf: Path) -> Path | None:
@@ -61,7 +64,10 @@ def make_archive(conf: Path) -> Path | None:
     path = archive_path()
     if path is None or path.is_file():
         return path
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError:  # a home that is read-only, for one
+        return None
     for outdated in path.parent.glob(f"{path.stem.partition('-')[0]}-*"):
         outdated.unlink()
     partial = path.with_suffix(".partial")

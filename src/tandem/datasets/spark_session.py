@@ -2,18 +2,20 @@
 
 import os
 import signal
-import sys
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from pyspark import SparkContext
+from py4j.protocol import Py4JJavaError
+from pyspark import SparkContext, java_gateway
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
+from tandem.datasets.java_start import cause_of, unknown_cause
 from tandem.errors import UserError
+from tandem.surroundings import has_name, user_name
 
 # What the Java side prints before any logging configuration of ours is read, and TensorFlow in a Python process of
 # Spark's whatever its level of logging.
@@ -31,6 +33,8 @@ BANNERS = (
     b"This TensorFlow binary is optimized to use available CPU instructions",
     b"To enable the following instructions",
 )
+
+_LAST_WORDS_SECONDS = 10.0
 
 # Set when Java is stopped in the middle of its work: what it says of that is of no use to anybody.
 _stopped = threading.Event()
@@ -64,22 +68,47 @@ def spark_session() -> SparkSession:
             return SparkSession.builder.getOrCreate()
         if _failed:
             raise _failed.pop()
-        with _without_banners(), _keeping_the_handler_of_ctrl_c():
-            return _started()
+        with _keeping_the_handler_of_ctrl_c():
+            session = _started()
+        keep_lookups(session)
+        return session
 
 
 def _started() -> SparkSession:
+    said = _Words()
     try:
-        session = SparkSession.builder.getOrCreate()
-    except PySparkRuntimeError as error:
-        if error.getCondition() != "JAVA_GATEWAY_EXITED" or _stopped.is_set():
+        if SparkContext._gateway is None:
+            _start_java(said)
+        return SparkSession.builder.getOrCreate()
+    except (OSError, PySparkRuntimeError, Py4JJavaError) as error:
+        if _stopped.is_set():
             raise
-        raise UserError(
-            "Spark's Java ended as it started (what it said stands above); check java -version, which must be 17 or "
-            "newer, the parameter spark.driver_memory, and spark.driver.extraJavaOptions in conf/*/spark.yml"
-        ) from error
-    keep_lookups(session)
-    return session
+        if isinstance(error, PySparkRuntimeError) and error.getCondition() == "JAVA_GATEWAY_EXITED":
+            words = said.to_the_end()
+            cause = cause_of(words)
+            if cause is not None:
+                said.forget()
+            raise UserError(cause or unknown_cause(words)) from error
+        cause = cause_of(str(error))
+        if cause is None:
+            raise
+        raise UserError(cause) from error
+    finally:
+        said.pass_on()
+
+
+def _start_java(said: "_Words") -> None:
+    """Start Java with the configuration in ``PYSPARK_SUBMIT_ARGS``, and tell its Hadoop who runs it.
+
+    By itself Hadoop asks for the name of the user's number, and fails where that has none.
+    """
+    launch: Any = java_gateway.launch_gateway
+    with said.open() as target:
+        gateway = launch(popen_kwargs={"stdout": target, "stderr": target})
+    SparkContext._ensure_initialized(gateway=gateway)
+    if not has_name():
+        users = gateway.jvm.org.apache.hadoop.security.UserGroupInformation
+        users.setLoginUser(users.createRemoteUser(user_name(os.environ)))
 
 
 def keep_lookups(session: SparkSession) -> None:
@@ -132,24 +161,57 @@ def _keeping_the_handler_of_ctrl_c() -> Iterator[None]:
             signal.signal(signal.SIGINT, handler)
 
 
-@contextmanager
-def _without_banners() -> Iterator[None]:
-    """Java started inside writes its standard error through a filter that lets all but the banners pass."""
-    sys.stderr.flush()
-    original = os.dup(2)
-    reading, writing = os.pipe()
-    threading.Thread(target=_copy_lines, args=(reading, os.dup(original)), daemon=True).start()
-    os.dup2(writing, 2)
-    os.close(writing)
-    try:
-        yield
-    finally:
-        os.dup2(original, 2)
-        os.close(original)
+class _Words:
+    """What Java prints: kept while it starts, then passed on to our standard error, all but the banners."""
+
+    def __init__(self) -> None:
+        self._kept: list[bytes] | None = []
+        self._over = threading.Event()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def open(self) -> Iterator[int]:
+        """What to have Java write into, to be inherited inside."""
+        reading, writing = os.pipe()
+        threading.Thread(target=self._copy, args=(reading,), daemon=True).start()
+        try:
+            yield writing
+        finally:
+            os.close(writing)
+
+    def forget(self) -> None:
+        """Keep back what an error line tells better."""
+        with self._lock:
+            self._kept = []
+
+    def pass_on(self) -> None:
+        """Write what was kept, and from now on every line as it comes."""
+        with self._lock:
+            for line in self._kept or ():
+                _write(line)
+            self._kept = None
+
+    def to_the_end(self) -> str:
+        """All that was said by a Java that has ended."""
+        self._over.wait(_LAST_WORDS_SECONDS)
+        with self._lock:
+            return b"".join(self._kept or ()).decode(errors="replace")
+
+    def _copy(self, source: int) -> None:
+        with os.fdopen(source, "rb") as lines:
+            for line in lines:
+                if not _stopped.is_set() and not any(banner in line for banner in BANNERS):
+                    self._take(line)
+        self._over.set()
+
+    def _take(self, line: bytes) -> None:
+        with self._lock:
+            if self._kept is None:
+                _write(line)
+            else:
+                self._kept.append(line)
 
 
-def _copy_lines(source: int, target: int) -> None:
-    with os.fdopen(source, "rb") as lines, os.fdopen(target, "wb", buffering=0) as out:
-        for line in lines:
-            if not _stopped.is_set() and not any(banner in line for banner in BANNERS):
-                out.write(line)
+def _write(line: bytes) -> None:
+    with suppress(OSError):
+        os.write(2, line)

@@ -19,6 +19,7 @@ from tandem.distributed.doctor import BATCH_VARIABLES
 from tandem.distributed.job import JOB_ID, JOB_OPTION, NUM_RANKS, SEVERAL_HOSTS, WORK_DIR
 from tandem.errors import UserError
 from tandem.parameters import ChosenMpi
+from tandem.surroundings import has_name, process_variables, user_name
 
 # What a chosen MPI is to ``binding.expression``.
 WORDS: Mapping[ChosenMpi, Mpi] = {"openmpi": "openmpi5", "intelmpi": "intelmpi"}
@@ -26,6 +27,8 @@ _SCRUBBED = (
     *("OMPI_", "PMIX_", "PMI_", "PRTE_", "HOROVOD_", "TANDEM_"),
     *("HYDRA_", "I_MPI_", "MPI_LOCAL", "MPICH_", "MPIR_"),
 )
+# They would have a rank end as a prompt, or refuse to print what it has to say.
+_NOT_FOR_RANKS = ("PYTHONINSPECT", "PYTHONSTARTUP", "PYTHONIOENCODING")
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -157,7 +160,7 @@ def environment(own: Mapping[str, str], temporary: Path, inherited: Mapping[str,
 
     On this host alone there is nothing of a batch system either; the agent that reaches other hosts may need that.
     """
-    scrubbed = _SCRUBBED if SEVERAL_HOSTS in own else _SCRUBBED + BATCH_VARIABLES
+    scrubbed = (_SCRUBBED if SEVERAL_HOSTS in own else _SCRUBBED + BATCH_VARIABLES) + _NOT_FOR_RANKS
     clean = {name: value for name, value in inherited.items() if not name.startswith(scrubbed)}
     return {**clean, **own, "TMPDIR": str(temporary)}
 
@@ -186,6 +189,9 @@ def own_variables(
         # from one that hangs, which Horovod does not.
         "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS": str(max(4, int(_LATER * stall_seconds))),
         **root,
+        **process_variables({}),
+        # PyTorch asks for a name, which the number of a container's user often lacks.
+        **({} if has_name() else {"LOGNAME": user_name(os.environ)}),
         "PYTHONPATH": intel_mpi.import_path(packages) if mpi == "intelmpi" else packages,
         "PYTHONUNBUFFERED": "1",
         **_KEEP_MEMORY,
