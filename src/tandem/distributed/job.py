@@ -19,6 +19,8 @@ from typing import Any, Literal, NamedTuple
 
 from tandem.distributed.binding.table import RankBinding
 from tandem.parameters import ChosenMpi
+from tandem.storage.siblings import new_file, recover, remove
+from tandem.storage.writes import explaining_writes
 
 Framework = Literal["torch", "tensorflow"]
 
@@ -166,11 +168,12 @@ def write_json(path: Path, content: object) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write atomically: a reader sees the whole file or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_text(text)
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    with explaining_writes(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        recover(path)
+        with new_file(path) as beside:
+            try:
+                beside.write_text(text)
+                beside.replace(path)
+            finally:
+                remove(beside)

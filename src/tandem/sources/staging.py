@@ -2,37 +2,42 @@
 
 The old content is moved aside, the new one renamed into place, the old one removed; on any error, Ctrl-C included,
 the old content is back where it was and the temporary is gone. (Spark's own overwrite deletes first, and a rename onto
-a folder that is not empty fails.)
+a folder that is not empty fails.) What a killed process left is settled by the next write
+(:mod:`tandem.storage.siblings`).
+
+A target that is a link, or below one, is written where the link leads. Where the file system refuses to rename a folder
+(one that is in a lower layer of a container's image, or on another device), it is copied.
 """
 
 import errno
+import logging
 import os
 import shutil
 import signal
 import threading
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
 from tandem.errors import UserError
+from tandem.storage.siblings import held, new_file, new_folder, recover, remove, sibling, sweep
+from tandem.storage.writes import CANNOT_WRITE, explaining_writes
 
-# What keeps a user from writing. Any other OSError is a fault of ours and keeps its traceback.
-CANNOT_WRITE = frozenset(
-    {
-        errno.EACCES,
-        errno.EPERM,
-        errno.EROFS,
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.ENOTDIR,
-        errno.EISDIR,
-        errno.EEXIST,
-        errno.ENAMETOOLONG,
-        errno.EBUSY,
-    }
-)
+__all__ = [
+    "CANNOT_WRITE",
+    "explaining_writes",
+    "move_into_place",
+    "staged_file",
+    "staged_folder",
+    "swap_into_place",
+    "sweep",
+]
+
+logger = logging.getLogger(__name__)
+
+# What could not be renamed so far: to say it once is enough.
+_copied: list[Path] = []
 
 
 @contextmanager
@@ -42,32 +47,31 @@ def staged_folder(target: Path) -> Iterator[Path]:
     Raises:
         UserError: the place cannot be written; ``target`` is as it was.
     """
-    staging = _sibling(target, "new")
     with explaining_writes(target):
-        _make_parent(target)
-        staging.mkdir()
-        try:
-            yield staging
-            swap_into_place(staging, target)
-        finally:
-            _remove(staging)
+        place = _place_of_folder(target)
+        with new_folder(place) as staging:
+            try:
+                yield staging
+                swap_into_place(staging, place)
+            finally:
+                remove(staging)
 
 
 @contextmanager
 def staged_file(target: Path) -> Iterator[Path]:
-    """Yield the name of a file beside ``target``; without an error it then takes the place of ``target``.
+    """Yield the name of an empty file beside ``target``; without an error it then takes the place of ``target``.
 
     Raises:
         UserError: the place cannot be written; ``target`` is as it was.
     """
-    staging = _sibling(target, "new")
     with explaining_writes(target):
-        _make_parent(target)
-        try:
-            yield staging
-            staging.replace(target)
-        finally:
-            _remove(staging)
+        place = _place(target)
+        with new_file(place) as staging:
+            try:
+                yield staging
+                staging.replace(place)
+            finally:
+                remove(staging)
 
 
 def move_into_place(source: Path, target: Path) -> None:
@@ -77,61 +81,103 @@ def move_into_place(source: Path, target: Path) -> None:
         UserError: the place cannot be written; ``source`` and ``target`` are as they were.
     """
     with explaining_writes(target):
-        _make_parent(target)
-        if source.stat().st_dev == target.parent.stat().st_dev:
-            swap_into_place(source, target)
+        place = _place_of_folder(target)
+        try:
+            swap_into_place(source, place)
             return
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
     with staged_folder(target) as staging:
-        shutil.copytree(source, staging, dirs_exist_ok=True)
-    _remove(source)
+        _copy_into(source, staging)
+    remove(source)
 
 
 def swap_into_place(staging: Path, target: Path) -> None:
-    """Rename ``staging`` to ``target`` on the same file system; what stood there is put back on error, else removed."""
-    aside = _sibling(target, "old")
-    with _interrupt_deferred():
+    """Rename ``staging`` to ``target`` on the same file system; what stood there is put back on error, else removed.
+
+    Raises OSError, with ``EXDEV`` where ``staging`` is on another device; all is then as it was.
+    """
+    with _interrupt_deferred(), held(target):
+        aside = sibling(target, "old")
         try:
             if os.path.lexists(target):
                 target.rename(aside)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            aside = _swap_by_copy(staging, target)
+        else:
+            try:
+                staging.rename(target)
+            except BaseException:
+                if os.path.lexists(aside):
+                    aside.rename(target)
+                raise
+        remove(aside)
+
+
+def _swap_by_copy(staging: Path, target: Path) -> Path:
+    """The same where ``target`` cannot be renamed; returns where what stood there is now."""
+    _say_copied(target)
+    with new_folder(target) as copy:
+        _copy_into(target, copy)
+        kept = copy.rename(sibling(target, "kept"))
+        try:
+            shutil.rmtree(target)
             staging.rename(target)
         except BaseException:
-            if os.path.lexists(aside) and not os.path.lexists(target):
-                aside.rename(target)
+            remove(target)
+            kept.rename(target)
             raise
-        _remove(aside)
+        # Whoever finds this name does not put it back.
+        return kept.rename(sibling(target, "old"))
 
 
-def _make_parent(target: Path) -> None:
+def _say_copied(target: Path) -> None:
+    if not _copied:
+        logger.warning(
+            "%s cannot be renamed and is copied instead, as it is part of a container's image; keep data/ on a volume",
+            target,
+        )
+    _copied.append(target)
+
+
+def _copy_into(source: Path, target: Path) -> None:
+    """Copy what is in a folder. (shutil.copytree gathers its errors, and loses the system's number of each.)"""
+    for entry in source.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            (target / entry.name).mkdir()
+            _copy_into(entry, target / entry.name)
+        else:
+            shutil.copy2(entry, target / entry.name, follow_symlinks=False)
+    shutil.copystat(source, target)
+
+
+def _place_of_folder(target: Path) -> Path:
+    place = _place(target)
+    if place.exists() and not place.is_dir():
+        raise UserError(
+            f"cannot write {target}: {place} is a file where a folder belongs; move it away, or choose another place"
+        )
+    return place
+
+
+def _place(target: Path) -> Path:
+    """Where the links in its path lead: the folder above is there, and free of what killed processes left of it."""
+    for above in (target, *target.parents):
+        if above.is_symlink() and not above.exists():
+            raise UserError(
+                f"cannot write {target}: {above} is a link to {above.readlink()}, which is not there; make that, or "
+                "remove the link"
+            )
+    place = Path(os.path.realpath(target))
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
     except FileNotFoundError as error:  # a file system that makes no folders, as /proc
         raise UserError(f"cannot write {target}: no folder can be made in {error.filename}; choose another") from error
-
-
-def _sibling(target: Path, role: str) -> Path:
-    """A fresh hidden name beside ``target``: same file system, and skipped by Spark where it lists the parent."""
-    return target.parent / f".{target.name}.{role}-{uuid.uuid4().hex[:8]}"
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
-
-
-@contextmanager
-def explaining_writes(target: Path) -> Iterator[None]:
-    """Turn what keeps a user from writing to ``target`` into a UserError; other errors pass."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in CANNOT_WRITE:
-            raise
-        where = f" ({error.filename})" if error.filename else ""
-        raise UserError(
-            f"cannot write {target}: {error.strerror}{where}; make the place writable or choose another one"
-        ) from error
+    recover(place)
+    return place
 
 
 @contextmanager
