@@ -19,10 +19,12 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
-def write_job(folder: Path, *, seed: int = 7, row_groups: int = 5, copies: int = 1, **parameters: Any) -> NCFJob:
+def write_job(
+    folder: Path, *, seed: int = 7, row_groups: int = 5, copies: int = 1, publish: bool = False, **parameters: Any
+) -> NCFJob:
     """Users like items of their own parity; four in five positives, one in five held out for validation.
 
-    copies: so many draws of each user and item.
+    copies: so many draws of each user and item. publish: there are test rows, which a last model learns.
     """
     rng = np.random.default_rng(0)
     users = np.tile(np.repeat(np.arange(1, USERS + 1), ITEMS), copies)
@@ -49,6 +51,7 @@ def write_job(folder: Path, *, seed: int = 7, row_groups: int = 5, copies: int =
         parameters=NCFParameters.model_validate(DEFAULTS | parameters),
         seed=seed,
         train=folder / "train.parquet",
+        test=write_test_rows(folder / "test.parquet") if publish else None,
         user_features=folder / "users.parquet",
         item_features=folder / "items.parquet",
         user_categorical={"gender": 3},
@@ -60,3 +63,18 @@ def write_job(folder: Path, *, seed: int = 7, row_groups: int = 5, copies: int =
         staging=folder / "staging",
         checkpoints=folder / "checkpoints",
     )
+
+
+# What the training rows speak against: users of an odd number are said to like an item of an even one.
+TEST_ITEM = 2
+TEST_USERS = np.arange(1, USERS + 1, 2)
+UNKNOWN_ROWS = 5
+
+
+def write_test_rows(file: Path) -> Path:
+    """Every user of an odd number with the same item; and rows whose user, or item, has no training row."""
+    users = np.concatenate([TEST_USERS, np.zeros(UNKNOWN_ROWS), [4] * UNKNOWN_ROWS]).astype(np.int32)
+    items = np.concatenate([[TEST_ITEM] * (len(TEST_USERS) + UNKNOWN_ROWS), np.zeros(UNKNOWN_ROWS)]).astype(np.int32)
+    ones, zeros = np.ones(len(users), np.int32), np.zeros(len(users), np.int32)
+    pq.write_table(pa.table({"user": users, "item": items, "label": ones, "validation": zeros}), file)
+    return file

@@ -9,7 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ncf_jobs import DEFAULTS, ITEMS, USERS, write_job
+from ncf_jobs import DEFAULTS, ITEMS, TEST_ITEM, TEST_USERS, USERS, write_job
+from tandem.batches.streamed_interactions import StreamedInteractions
 from tandem.distributed.collectives import SingleRank
 from tandem.distributed.launcher import launch
 from tandem.errors import UserError
@@ -17,6 +18,7 @@ from tandem.models.ncf import Calibration, load_ncf
 from tandem.parameters import DistributedParameters
 from tandem.training.jobs import NCFJob
 from tandem.training.ncf import NCFTrainer, train_ncf
+from tandem.training.ncf_streaming import load_or_stream
 from trainings import Events, InterruptedJobError
 
 FRESH: dict[str, Any] = {"negatives": "fresh", "fresh_negatives": 3}
@@ -30,6 +32,9 @@ KINDS = {
     "bf16": {"precision": "bf16"},
     "no early stopping": {"early_stopping": None},
     "refit": {"refit": True},
+    "publish": {"publish": True},
+    "publish after a refit, fresh": FRESH | {"refit": True, "publish": True},
+    "publish without early stopping, shared": SHARED | {"early_stopping": None, "publish": True},
 }
 
 
@@ -50,8 +55,8 @@ def train(job: NCFJob, stop_after: int | None = None) -> list[dict[str, Any]]:
     return events
 
 
-def weights(job: NCFJob) -> dict[str, torch.Tensor]:
-    return load_file(job.staging / "model" / "model.safetensors")
+def weights(job: NCFJob, folder: str = "model") -> dict[str, torch.Tensor]:
+    return load_file(job.staging / folder / "model.safetensors")
 
 
 def history(job: NCFJob) -> list[dict[str, Any]]:
@@ -87,7 +92,7 @@ def test_the_same_job_ends_with_the_same_weights(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("stop_after", [1, 2, 4])
+@pytest.mark.parametrize("stop_after", [1, 2, 4, 7])
 def test_resume_ends_with_the_weights_of_an_uninterrupted_run(tmp_path, kind, stop_after):
     parameters = {"epochs": 3} | KINDS[kind]
     whole, cut = (write_job(tmp_path / name, **parameters) for name in ("whole", "cut"))
@@ -99,6 +104,8 @@ def test_resume_ends_with_the_weights_of_an_uninterrupted_run(tmp_path, kind, st
     resumed = cut.model_copy(update={"parameters": cut.parameters.model_copy(update={"resume": True})})
     train(resumed)
     assert equal(weights(whole), weights(cut))
+    if whole.test is not None:
+        assert equal(weights(whole, "model/evaluated"), weights(cut, "model/evaluated"))
     fields = ("epoch", "train_loss", "learning_rate", "val_ndcg@10")
     assert [[r.get(f) for f in fields] for r in history(whole)] == [[r.get(f) for f in fields] for r in history(cut)]
 
@@ -158,6 +165,48 @@ def test_a_refit_trains_on_the_held_out_rows_too(tmp_path):
     events = train(job)
     samples = {event["phase"]: event["samples"] for event in events if event["event"] == "epoch"}
     assert samples["refit"] == pq.read_metadata(job.train).num_rows > samples["search"]
+
+
+@pytest.mark.parametrize("kind", ["stored bce", "refit", "fresh bce", "shared bce"])
+def test_the_published_model_learns_the_test_rows_and_the_evaluated_one_is_the_same_without_it(tmp_path, kind):
+    settings = {"epochs": 12, "learning_rate": 0.03} | KINDS[kind]
+    without, job = write_job(tmp_path / "a", **settings), write_job(tmp_path / "b", publish=True, **settings)
+    train(without)
+    events = train(job)
+    assert equal(weights(without), weights(job, "model/evaluated"))
+    assert not (without.staging / "model" / "evaluated").exists()
+    evaluated, published = (load_ncf(job.staging / name) for name in ("model/evaluated", "model"))
+    users, items = torch.from_numpy(TEST_USERS), torch.full((len(TEST_USERS),), TEST_ITEM)
+    before, after = (model.eval()(users, items).mean() for model in (evaluated, published))
+    assert after > before + 0.5
+    assert published.config.calibration == evaluated.config.calibration
+    searched = history(without)
+    assert [record | {"seconds": 0, "samples_per_second": 0} for record in history(job)[: len(searched)]] == [
+        record | {"seconds": 0, "samples_per_second": 0} for record in searched
+    ]
+    added = history(job)[len(searched) :]
+    (chosen,) = (record["epoch"] for record in history(job) if record.get("chosen"))
+    assert {record["phase"] for record in added} == {"publish"}
+    assert len(added) == chosen == sum(e["event"] == "epoch" and e["phase"] == "publish" for e in events)
+
+
+@pytest.mark.parametrize("memory_limit_mb", [None, 1.0])
+def test_test_rows_whose_user_or_item_is_unknown_are_not_learnt(tmp_path, memory_limit_mb):
+    job = write_job(tmp_path, publish=True, copies=25, memory_limit_mb=memory_limit_mb)
+    rows = load_or_stream(job.on_all_rows(), 0, 1, hold_out=False).training
+    assert len(rows) == pq.read_metadata(job.train).num_rows + len(TEST_USERS)
+    assert isinstance(rows, StreamedInteractions) == (memory_limit_mb is not None)
+
+
+def test_a_resumed_run_on_other_test_rows_is_one_line(tmp_path):
+    train(write_job(tmp_path, publish=True))
+    job = write_job(tmp_path, publish=True, resume=True)
+    train(job)
+    rows = pq.read_table(job.test).to_pandas()
+    rows.loc[0, "item"] = 4
+    rows.to_parquet(job.test)
+    with pytest.raises(UserError, match="made with data fingerprint = "):
+        train(job)
 
 
 def test_divergence_is_one_line(tmp_path):

@@ -113,6 +113,19 @@ def test_a_refit_of_a_stream_is_resumed_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_stream_that_learns_the_test_rows_is_resumed_in_its_last_phase(tmp_path: Path) -> None:
+    settings = PLENTY | {"memory_limit_mb": LIMIT_MB, "epochs": 2, "publish": True}
+    whole, _ = train(write_job(tmp_path / "whole", **settings))
+    with pytest.raises(InterruptedJobError):
+        train(write_job(tmp_path / "cut", **settings), stop_after=3)
+    resumed, messages = train(write_job(tmp_path / "cut", resume=True, **settings))
+    assert any("resumes after epoch 1" in message for message in messages)
+    assert resumed.state.phase == "publish"
+    assert torch.equal(whole.flat.values, resumed.flat.values)
+    assert torch.equal(whole.state.evaluated_weights, resumed.state.evaluated_weights)
+
+
+@pytest.mark.slow
 def test_two_ranks_stream_in_step(tmp_path: Path) -> None:
     curves = []
     for limit in (None, LIMIT_MB / 2):

@@ -29,7 +29,12 @@ def test_short_epochs_share_a_line_and_the_first_and_last_of_each_phase_have_one
         for event in told:
             progress(event)
     said = [message.partition(":")[0] for message in caplog.messages]
-    assert said == ["NCF epoch 1/9", "NCF epoch 6/9", "NCF on all rows, epoch 1/4", "NCF on all rows, epoch 4/4"]
+    assert said == [
+        "NCF epoch 1/9",
+        "NCF epoch 6/9",
+        "NCF on all training rows, epoch 1/4",
+        "NCF on all training rows, epoch 4/4",
+    ]
 
 
 def test_long_epochs_have_a_line_each(caplog, monkeypatch):

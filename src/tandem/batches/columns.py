@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from tandem.batches.shards import count_rows, rank_range, read_columns
 from tandem.errors import UserError
-from tandem.storage.locations import Location
+from tandem.storage.locations import Places
 
 LABEL = "label"
 
@@ -100,7 +100,7 @@ def stacked(parts: Sequence[ColumnRows]) -> ColumnRows:
 
 
 def read_column_rows(
-    path: Location, ids: Sequence[str], numbers: Sequence[str], rank: int = 0, size: int = 1
+    path: Places, ids: Sequence[str], numbers: Sequence[str], rank: int = 0, size: int = 1
 ) -> ColumnRows:
     """This rank's rows of a Parquet data set; ids: columns of whole numbers, numbers: of floats.
 
@@ -110,7 +110,7 @@ def read_column_rows(
 
 
 def column_rows(
-    path: Location, columns: dict[str, npt.NDArray[Any]], ids: Sequence[str], numbers: Sequence[str]
+    path: Places, columns: dict[str, npt.NDArray[Any]], ids: Sequence[str], numbers: Sequence[str]
 ) -> ColumnRows:
     """Rows of columns, name -> array [n]; they are taken out of ``columns``, so that none is held twice.
 
@@ -127,7 +127,7 @@ def column_rows(
     return ColumnRows(tuple(ids), tuple(numbers), ints, floats)
 
 
-def held_out(path: Location, fraction: float, seed: int, rank: int = 0, size: int = 1) -> Mask:
+def held_out(path: Places, fraction: float, seed: int, rank: int = 0, size: int = 1) -> Mask:
     """Which of this rank's rows validate: a share of all, drawn by the row's number in the data set and the seed.
 
     The draw does not depend on the number of ranks.

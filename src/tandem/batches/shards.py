@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from tandem.errors import UserError
 from tandem.storage.filesystems import explaining
-from tandem.storage.locations import Location
+from tandem.storage.locations import Location, Places
 from tandem.storage.parquet import open_parquet, parquet_files, read_footer
 
 
@@ -29,7 +29,7 @@ def rank_range(num_rows: int, rank: int, size: int) -> RowRange:
     return RowRange(num_rows * rank // size, num_rows * (rank + 1) // size)
 
 
-def count_rows(path: Location) -> int:
+def count_rows(path: Places) -> int:
     """Number of rows, from the footers alone."""
     return sum(read_footer(file).num_rows for file in parquet_files(path))
 
@@ -46,7 +46,7 @@ class GroupPart:
     stop: int
 
 
-def group_parts(path: Location, rank: int = 0, size: int = 1) -> list[GroupPart]:
+def group_parts(path: Places, rank: int = 0, size: int = 1) -> list[GroupPart]:
     """The row groups that hold this rank's rows, in the order of the data set; from the footers alone."""
     wanted, position = rank_range(count_rows(path), rank, size), 0
     parts = []
@@ -68,7 +68,7 @@ def check_columns(file: Location, found: Sequence[str], columns: Sequence[str]) 
         raise UserError(f"{file} has no column {sorted(missing)[0]}: run the data_processing pipeline again")
 
 
-def read_columns(path: Location, columns: Sequence[str], rank: int = 0, size: int = 1) -> dict[str, npt.NDArray[Any]]:
+def read_columns(path: Places, columns: Sequence[str], rank: int = 0, size: int = 1) -> dict[str, npt.NDArray[Any]]:
     """The rank's rows of these flat columns, name -> array [rows]; only the row groups that hold them are read.
 
     Raises UserError where a column is missing or has empty values.

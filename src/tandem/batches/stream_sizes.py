@@ -7,7 +7,7 @@ from typing import Any
 from tandem.batches.columns import ColumnRows, read_column_rows
 from tandem.batches.shards import GroupPart, count_rows, group_parts
 from tandem.errors import UserError
-from tandem.storage.locations import Location
+from tandem.storage.locations import Places
 from tandem.storage.parquet import parquet_files, read_footer
 
 # Column chunks are read in pieces of so many bytes, and never whole.
@@ -30,7 +30,7 @@ LEAST_BLOCK_ROWS = 64
 class Shard:
     """A rank's rows of a Parquet data set; ids: columns of whole numbers that are read, numbers: of floats."""
 
-    path: Location
+    path: Places
     ids: tuple[str, ...]
     numbers: tuple[str, ...]
     rank: int = 0

@@ -19,6 +19,8 @@ from tandem.errors import UserError
 from tandem.models.ncf_config import FORMAT_VERSION, NeuMFConfig
 
 SCORER_FILE = "scorer.safetensors"
+EVALUATED = "evaluated"
+"""Folder in that of a published model with the one that the report is of, where they differ."""
 
 Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.integer]
@@ -86,6 +88,11 @@ class NeuMFScorer:
             np.maximum(values, 0.0, out=values)
         added: Floats = values @ self.output[-values.shape[1] :] + self.bias
         return added
+
+
+def evaluated_model(folder: Path) -> Path:
+    """The folder of the model that predicts the test rows: the published one, or where that has learnt them another."""
+    return folder / EVALUATED if (folder / EVALUATED).is_dir() else folder
 
 
 def check_trained_on(folder: Path, fingerprint: str) -> None:

@@ -101,7 +101,12 @@ class NCFParameters(Parameters):
     )
     early_stopping: EarlyStoppingParameters | None = EarlyStoppingParameters()
     refit: bool = Field(
-        default=False, description="train anew on all rows for the best number of epochs of early stopping"
+        default=False, description="train anew on all training rows for the best number of epochs of early stopping"
+    )
+    publish: Literal["auto", "evaluated", "all"] = Field(
+        default="auto",
+        description="evaluated: the model of the report makes the lists; all: a last one does, trained on the test "
+        "rows too, for as many epochs; auto: all for a log of your own (movielens: parquet), else evaluated",
     )
     memory_limit_mb: float | None = Field(
         default=None,
@@ -115,6 +120,10 @@ class NCFParameters(Parameters):
     top_n: int = Field(default=10, ge=1)
     recommend_users: Literal["all"] | tuple[int, ...] = "all"
     baselines: NCFBaselineParameters = NCFBaselineParameters()
+
+    def publishes_all(self, movielens: str) -> bool:
+        """Whether the published model learns the test rows too; movielens: which data there are."""
+        return self.publish == "all" or (self.publish == "auto" and movielens == "parquet")
 
     @model_validator(mode="after")
     def _consistent(self) -> "NCFParameters":

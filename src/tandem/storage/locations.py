@@ -90,6 +90,8 @@ def on_this_machine(place: Path | RemotePath, parameter: str) -> Path:
 Location = Annotated[
     Path | RemotePath, PlainValidator(location), PlainSerializer(str, return_type=str, when_used="json")
 ]
+Places = Path | RemotePath | tuple[Path | RemotePath, ...]
+"""A data set: one file or folder, or several one after the other."""
 
 
 def spark_address(place: Path | RemotePath) -> str:

@@ -10,27 +10,29 @@ import pyarrow.parquet as pq
 
 from tandem.errors import UserError
 from tandem.storage.filesystems import arrow_path, explaining, filesystem, is_file
-from tandem.storage.locations import RemotePath
+from tandem.storage.locations import Places, RemotePath
 from tandem.storage.tables import SUFFIX, table_files
 
 KEPT_FOOTERS = 256
 
 
-def parquet_files(place: Path | RemotePath) -> list[Path] | list[RemotePath]:
-    """The Parquet files of a data set (a file or a folder), in a fixed order.
+def parquet_files(place: Places) -> list[Path | RemotePath]:
+    """The Parquet files of a data set (a file or a folder, or several one after the other), in a fixed order.
 
     Raises:
         UserError: there is none.
     """
+    if isinstance(place, tuple):
+        return [file for one in place for file in parquet_files(one)]
     if isinstance(place, Path):
         files = sorted(place.glob(f"*{SUFFIX}")) if place.is_dir() else [place]
         if not files or not files[0].is_file():
             raise UserError(f"{place} holds no Parquet file: run the data_processing pipeline first")
-        return files
+        return [*files]
     remote = table_files(place) or ([place] if is_file(place) else [])
     if not remote:
         raise UserError(f"{place} holds no Parquet file: run the data_processing pipeline first")
-    return remote
+    return [*remote]
 
 
 def read_footer(file: Path | RemotePath) -> pq.FileMetaData:

@@ -5,13 +5,23 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-Record = dict[str, float | int | None]
-"""epoch (from 1), train_loss, val_..., learning_rate, seconds, samples, samples_per_second (all ranks together)."""
+Record = dict[str, float | int | str | None]
+"""epoch (from 1), train_loss, val_..., learning_rate, seconds, samples, samples_per_second (all ranks together).
+
+NCF's have ``phase`` too: search, refit or publish. The best epoch of the search alone has ``chosen``: true."""
 
 
 def write_history(history: Sequence[Record], path: Path) -> None:
     """A JSON list, one record per epoch."""
     path.write_text(json.dumps(list(history), indent=2) + "\n")
+
+
+def with_chosen(history: Sequence[Record], epoch: int) -> list[Record]:
+    """The records, that of the search's best epoch with ``chosen``: true."""
+    return [
+        record | ({"chosen": True} if record["epoch"] == epoch and record.get("phase", "search") == "search" else {})
+        for record in history
+    ]
 
 
 def write_tensorboard(history: Sequence[Record], folder: Path) -> None:
@@ -31,7 +41,7 @@ def write_tensorboard(history: Sequence[Record], folder: Path) -> None:
             values = [
                 Summary.Value(tag=_tag(name), simple_value=float(value))
                 for name, value in record.items()
-                if name != "epoch" and value is not None
+                if name not in ("epoch", "chosen") and isinstance(value, int | float)
             ]
             event = Event(wall_time=time.time(), step=int(record["epoch"] or 0), summary=Summary(value=values))
             writer.write(event.SerializeToString())

@@ -12,7 +12,8 @@ class NCFJob(BaseModel):
     """Train NCF on these files; paths are absolute.
 
     user_features and item_features hold one row per known id (``user`` and ``item``, from 1). categorical, bags:
-    name of a feature -> number of its ids, including 0 = unknown.
+    name of a feature -> number of its ids, including 0 = unknown. test: rows that a last model, the published one,
+    learns beside those of ``train``; None: the model that has not seen them is published.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -20,6 +21,8 @@ class NCFJob(BaseModel):
     parameters: NCFParameters
     seed: int
     train: Location
+    test: Location | None = None
+    with_test: bool = False
     user_features: Location
     item_features: Location
     user_categorical: dict[str, int]
@@ -30,3 +33,12 @@ class NCFJob(BaseModel):
     feature_spec_fingerprint: str
     staging: Path
     checkpoints: Path
+
+    @property
+    def sources(self) -> tuple[Location, ...]:
+        """Where the rows to train on are."""
+        return (self.train, self.test) if self.with_test and self.test is not None else (self.train,)
+
+    def on_all_rows(self) -> "NCFJob":
+        """The same, that trains on the test rows too."""
+        return self.model_copy(update={"with_test": True})

@@ -4,6 +4,7 @@ import math
 import time
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,18 +15,20 @@ from tandem.batches.shards import StepPlan
 from tandem.batches.streamed_interactions import StreamedInteractions
 from tandem.distributed.collectives import Communicator
 from tandem.errors import UserError
-from tandem.models.ncf import Calibration, NeuMF, NeuMFConfig, save_ncf
+from tandem.models.ncf import Calibration, save_ncf
+from tandem.models.ncf_scorer import EVALUATED
 from tandem.parameters import EarlyStoppingParameters
 from tandem.training.calibration import first_of, fit_calibration
 from tandem.training.checkpoints import Checkpoint, load_checkpoint, remove_checkpoint, save_checkpoint
 from tandem.training.flat_optimizers import FlatAdam
-from tandem.training.history import Record, write_history, write_tensorboard
+from tandem.training.history import Record, with_chosen, write_history, write_tensorboard
 from tandem.training.jobs import NCFJob
 from tandem.training.losses import summed_loss
-from tandem.training.ncf_data import LabelledPairs, NCFData, side_sizes, side_tables
+from tandem.training.ncf_building import build_ncf, digest_of_buffers
+from tandem.training.ncf_data import LabelledPairs, NCFData
 from tandem.training.ncf_gradients import NCFGradients, Side
 from tandem.training.ncf_state import Phase, TrainingState
-from tandem.training.ncf_streaming import load_or_stream
+from tandem.training.ncf_streaming import fingerprint_of_test, load_or_stream
 from tandem.training.ncf_validation import labelled_logits, validate_ncf
 from tandem.training.schedules import learning_rate
 
@@ -45,6 +48,9 @@ class NCFTrainer:
         self.emit = emit
         self.state = TrainingState()
         self._begin("search")
+        # Of the search's rows, which are all training rows, whatever phase a checkpoint is from.
+        test_rows = fingerprint_of_test(job, communicator.rank, communicator.size)
+        self.fingerprint = (self.data.fingerprint + test_rows) % (1 << 40)
 
     def fit(self) -> None:
         """Train to the last epoch, or until early stopping; ends with the best weights, and the same on all ranks.
@@ -61,16 +67,23 @@ class NCFTrainer:
                 self._begin("refit")
         if self.state.phase == "refit":
             self._train_until(self.state.best_epoch)
+        if self.state.phase != "publish" and self.job.test is not None:
+            self._check_equal_weights()
+            self.state.evaluated_weights = self.flat.copy()
+            self._begin("publish")
+        if self.state.phase == "publish":
+            self._train_until(self.state.best_epoch)
         self._check_equal_weights()
 
     def _begin(self, phase: Phase) -> None:
         """Data and a new model for a phase."""
         hold_out = phase == "search" and self.parameters.early_stopping is not None
         rank, size = self.communicator.rank, self.communicator.size
-        self.data: NCFData = load_or_stream(self.job, rank, size, hold_out=hold_out)
+        job = self.job.on_all_rows() if phase == "publish" else self.job
+        self.data: NCFData = load_or_stream(job, rank, size, hold_out=hold_out)
         self.plan = self._plan_steps()
         self.model = build_ncf(self.job)
-        self.side_features = _digest_of_buffers(self.model)
+        self.side_features = digest_of_buffers(self.model)
         rows = -(-max(self.plan.shard_rows) // self.plan.steps)
         most_ids: dict[Side, int] = {"users": rows, "items": math.ceil(rows * self.data.training.pairs_per_row)}
         self.gradients = NCFGradients(self.model, self.communicator, most_ids)
@@ -88,7 +101,8 @@ class NCFTrainer:
             record = self._train_epoch(self.state.epoch)
             self.state.epoch += 1
             record |= self._validate()
-            self.state.history.append(record | {"epoch": len(self.state.history) + 1})
+            number = {"epoch": len(self.state.history) + 1, "phase": self.state.phase}
+            self.state.history.append(record | number)
             self._save_checkpoint()
             if self.communicator.rank == 0:
                 self.emit({"event": "epoch", "phase": self.state.phase, "epochs": epochs, **record})
@@ -113,14 +127,26 @@ class NCFTrainer:
         return fit_calibration(logits, labels, self.communicator)
 
     def save(self) -> None:
-        """Rank 0 writes ``model/``, ``history.json`` and ``tensorboard/`` into the staging folder."""
+        """Rank 0 writes ``model/``, ``history.json`` and ``tensorboard/`` into the staging folder.
+
+        The model that is evaluated lies in the folder of the published one, where it is another.
+        """
         if self.communicator.rank == 0:
             folder = self.job.staging / "model"
-            folder.mkdir(parents=True, exist_ok=True)
-            save_ncf(self.model, folder, calibration=self.state.calibration)
-            write_history(self.state.history, self.job.staging / "history.json")
-            write_tensorboard(self.state.history, self.job.staging / "tensorboard")
+            self._save_model(folder)
+            if self.state.evaluated_weights is not None:
+                published = self.flat.copy()
+                self.flat.load(self.state.evaluated_weights)
+                self._save_model(folder / EVALUATED)
+                self.flat.load(published)
+            history = with_chosen(self.state.history, self.state.best_epoch)
+            write_history(history, self.job.staging / "history.json")
+            write_tensorboard(history, self.job.staging / "tensorboard")
         self.communicator.barrier()
+
+    def _save_model(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_ncf(self.model, folder, calibration=self.state.calibration)
 
     def _plan_steps(self) -> StepPlan:
         rank, size = self.communicator.rank, self.communicator.size
@@ -226,18 +252,18 @@ class NCFTrainer:
         return -mean if stopping.metric == "log_loss" else mean
 
     def _epochs(self) -> int:
-        """Epochs of this phase; a refit's schedule comes to its end too, though at an earlier epoch."""
+        """Epochs of this phase; the schedule of those after the search comes to its end too, at an earlier epoch."""
         return self.parameters.epochs if self.state.phase == "search" else self.state.best_epoch
 
     def _should_stop(self) -> bool:
         stopping = self.parameters.early_stopping
-        if self.state.phase == "refit":
+        if self.state.phase != "search":
             return False
         return stopping is not None and self.state.epoch - self.state.best_epoch >= stopping.patience
 
     def _identity(self) -> dict[str, Any]:
         parameters = self.parameters.model_dump(mode="json", exclude=FREE_ON_RESUME)
-        data = self.communicator.allreduce_scalars({"data": float(self.data.fingerprint % (1 << 40))})
+        data = self.communicator.allreduce_scalars({"data": float(self.fingerprint)})
         return {f"ncf.{name}": value for name, value in parameters.items()} | {
             "seed": self.job.seed,
             "number of ranks": self.communicator.size,
@@ -250,9 +276,7 @@ class NCFTrainer:
         identity = self._identity()
         if self.communicator.rank != 0:
             return
-        tensors = {"weights": self.flat.copy(), **self.optimizer.state()}
-        if self.state.best_weights is not None:
-            tensors["best_weights"] = self.state.best_weights
+        tensors = {"weights": self.flat.copy(), **self.optimizer.state(), **self.state.tensors()}
         save_checkpoint(Checkpoint(tensors, self.state.to_json(), identity), self.job.checkpoints)
 
     def _resume(self) -> None:
@@ -263,30 +287,7 @@ class NCFTrainer:
             self._begin(checkpoint.state["phase"])
         self.flat.load(tensors["weights"])
         self.optimizer.load(tensors)
-        self.state = TrainingState.from_json(checkpoint.state, tensors.get("best_weights"))
-
-
-def build_ncf(job: NCFJob) -> NeuMF:
-    """The model with its initial weights, which depend on the seed alone, and its side features."""
-    users, items = side_sizes(job)
-    torch.manual_seed(job.seed)
-    config = NeuMFConfig(
-        parameters=job.parameters.model,
-        users=users,
-        items=items,
-        feature_spec_fingerprint=job.feature_spec_fingerprint,
-    )
-    model = NeuMF(config)
-    model.fill(*side_tables(job))
-    return model
-
-
-def _digest_of_buffers(model: NeuMF) -> str:
-    """Changes with any side feature that the model sees: an age may be corrected without a change of the spec."""
-    digest = 0
-    for _, values in sorted(model.named_buffers()):
-        digest = zlib.crc32(values.numpy().tobytes(), digest)
-    return f"{digest:08x}"
+        self.state = TrainingState.from_json(checkpoint.state, tensors)
 
 
 def train_ncf(job: NCFJob, communicator: Communicator, emit: Emit) -> None:

@@ -75,7 +75,7 @@ def load_ncf_data(job: NCFJob, rank: int, size: int, *, hold_out: bool) -> NCFDa
 
     Raises UserError where there are no rows to train on.
     """
-    columns = read_columns(job.train, COLUMNS, rank, size)
+    columns = _read_rows(job, rank, size)
     pairs = Pairs(columns["user"].astype(np.int32), columns["item"].astype(np.int32))
     rows = LabelledPairs(pairs, columns["label"].astype(np.float32))
     validation = columns["validation"].astype(bool)
@@ -89,6 +89,15 @@ def load_ncf_data(job: NCFJob, rank: int, size: int, *, hold_out: bool) -> NCFDa
         _validation_rows(job, rows.where(validation), rank, size) if hold_out else None,
         _fingerprint(rows, validation),
     )
+
+
+def _read_rows(job: NCFJob, rank: int = 0, size: int = 1) -> dict[str, npt.NDArray[Any]]:
+    """``COLUMNS``; of test rows, those whose user and item have training rows: of others nothing can be learnt."""
+    columns = read_columns(job.sources, COLUMNS, rank, size)
+    if not job.with_test:
+        return columns
+    known = (columns["user"] > 0) & (columns["item"] > 0)
+    return {name: values[known] for name, values in columns.items()}
 
 
 def side_sizes(job: NCFJob) -> tuple[SideSizes, SideSizes]:
@@ -167,7 +176,7 @@ def _whole_users(job: NCFJob, positives: Pairs, membership: Membership, rank: in
 
 def _positives(job: NCFJob, *, validation: bool | None) -> Pairs:
     """Training positives of all ranks: those held out, those that are not, or (None) both."""
-    columns = read_columns(job.train, COLUMNS)
+    columns = _read_rows(job)
     wanted = columns["label"].astype(bool)
     if validation is not None:
         wanted &= columns["validation"].astype(bool) == validation

@@ -14,6 +14,7 @@ from tandem.batches.row_blocks import RowBlocks, RowStream
 from tandem.batches.stream_sizes import Shard, StreamSizes, stream_sizes
 from tandem.batches.streamed_interactions import (
     COLUMNS,
+    ITEM,
     LABEL,
     USER,
     VALIDATION,
@@ -22,9 +23,11 @@ from tandem.batches.streamed_interactions import (
     pairs_of,
 )
 from tandem.batches.streaming import StreamedRows, blocks_of
-from tandem.storage.locations import Location
 from tandem.training.jobs import NCFJob
 from tandem.training.ncf_data import LabelledPairs, NCFData, ValidationRows, load_ncf_data, matrix_of, validated_users
+
+# Rows read at once to know them again.
+BLOCK_ROWS = 1 << 16
 
 Ids = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -35,11 +38,11 @@ def load_or_stream(job: NCFJob, rank: int, size: int, *, hold_out: bool) -> NCFD
 
     Raises UserError where there are no rows to train on, or the limit is too small.
     """
-    everything = Shard(job.train, COLUMNS, ())  # to validate, each rank reads the rows of all
+    everything = Shard(job.sources, COLUMNS, ())  # to validate, each rank reads the rows of all
     sizes = stream_sizes(everything, job.parameters.memory_limit_mb, "ncf.memory_limit_mb")
     if sizes is None:
         return load_ncf_data(job, rank, size, hold_out=hold_out)
-    rows = _Rows(job.train, sizes)
+    rows = _Rows(job, sizes)
     streamed = StreamedRows(rows.of_rank(rank, size, held_out=False if hold_out else None))
     # Of all rows, as in memory: a checkpoint of a refit, which holds none out, is met by a search, which does.
     held_out = rows.of_rank(rank, size, held_out=True) if hold_out else ()
@@ -52,18 +55,28 @@ def load_or_stream(job: NCFJob, rank: int, size: int, *, hold_out: bool) -> NCFD
     )
 
 
+def fingerprint_of_test(job: NCFJob, rank: int, size: int) -> int:
+    """Changes with any of the rank's part of the test rows that the job trains on; 64 bits, 0 where it does not."""
+    if job.test is None:
+        return 0
+    blocks = RowBlocks(Shard(job.test, COLUMNS, (), rank, size), StreamSizes(1, BLOCK_ROWS, 0))
+    return sum(block.rows.fingerprint() for block in blocks) % (1 << 64)
+
+
 @dataclass(frozen=True)
 class _Rows:
-    train: Location
+    job: NCFJob
     sizes: StreamSizes
 
     def of_rank(self, rank: int, size: int, *, held_out: bool | None) -> RowStream:
-        """Those held out, those that are not, or (None) both."""
+        """Those held out, those that are not, or (None) both; of test rows those with a known user and item."""
 
         def chosen(rows: ColumnRows) -> ColumnRows:
+            if self.job.with_test:
+                rows = rows.where((rows.ints[:, USER] > 0) & (rows.ints[:, ITEM] > 0))
             return rows if held_out is None else rows.where(rows.ints[:, VALIDATION].astype(bool) == held_out)
 
-        blocks = RowBlocks(Shard(self.train, COLUMNS, (), rank, size), self.sizes)
+        blocks = RowBlocks(Shard(self.job.sources, COLUMNS, (), rank, size), self.sizes)
         return RowStream(blocks, lambda block: chosen(block.rows))
 
     def positives(self, *, held_out: bool) -> RowStream:

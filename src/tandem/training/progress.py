@@ -11,6 +11,7 @@ from tqdm import tqdm
 logger = logging.getLogger(__name__)
 # Between two lines, at least; a hundred epochs of a third of a second would bury everything else.
 LINE_SECONDS = 2.0
+ROWS_OF_PHASE = {"refit": " on all training rows,", "publish": " on all rows, test rows too,"}
 
 
 class TrainingProgress:
@@ -76,5 +77,5 @@ def epoch_line(name: str, event: dict[str, Any]) -> str:
 
 
 def _title(name: str, event: dict[str, Any]) -> str:
-    phase = " on all rows," if event.get("phase") == "refit" else ""
-    return f"{name}{phase} epoch {event['epoch']}/{event['epochs']}"
+    rows = ROWS_OF_PHASE.get(event.get("phase", ""), "")
+    return f"{name}{rows} epoch {event['epoch']}/{event['epochs']}"

@@ -71,7 +71,10 @@ def make_ncf_rows(
     parameters: NCFParameters,
     seed: int,
 ) -> tuple[DataFrame, DataFrame]:
-    """Training and test rows: positives and stored negatives, encoded, in a seeded order."""
+    """Training and test rows: positives and stored negatives, encoded, in a seeded order.
+
+    Both have the same columns, so that a model can learn all of them; no test row is a ``validation`` row.
+    """
     from pyspark.sql import functions as F  # noqa: N812
 
     from tandem.features.layout import shuffled
@@ -84,7 +87,7 @@ def make_ncf_rows(
     fitted, is_test = FeatureSpec.from_json(spec), F.col("split") == TEST
     validation = (F.col("split") == VALIDATION).cast("int")
     train = rows.where(~is_test).withColumn("validation", validation).drop("split")
-    test = rows.where(is_test).drop("split")
+    test = rows.where(is_test).withColumn("validation", F.lit(0)).drop("split")
     return (
         shuffled(encode_rows(train, user_table, item_table, fitted), seed),
         shuffled(encode_rows(test, user_table, item_table, fitted, users=users, items=items), seed),

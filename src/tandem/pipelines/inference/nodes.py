@@ -40,7 +40,7 @@ def predict_ncf_test(
     from tandem.pipelines.inference.scoring import predicted, with_fallback
 
     check_trained_on(model, spec["fingerprint"])
-    predictions = with_fallback(predicted(test, model), train)
+    predictions = with_fallback(predicted(test.drop("validation"), model), train)
     if parameters.split != "leave_one_out":
         return predictions, _no_scores()
     return predictions, predicted(candidates, model)

@@ -22,6 +22,7 @@ RANKS = RankProgram("tandem.training.ncf_rank", "torch")
 
 def train_ncf(
     train: Location,
+    test: Location,
     user_table: Location,
     item_table: Location,
     spec: dict[str, Any],
@@ -29,9 +30,13 @@ def train_ncf(
     work: Path,
     parameters: NCFParameters,
     distributed: DistributedParameters,
+    movielens: str,
     seed: int,
 ) -> tuple[Path, list[dict[str, Any]], list[dict[str, Any]], Path]:
-    """Train on ranks of their own; returns the staged model, the history, the binding table, the event files."""
+    """Train on ranks of their own; returns the staged model, the history, the binding table, the event files.
+
+    Where the published model learns the test rows too, the one that is evaluated lies in its folder.
+    """
     from tandem.batches.shards import count_rows
     from tandem.distributed.launcher import launch
 
@@ -40,7 +45,10 @@ def train_ncf(
         raise UserError(f"distributed.num_ranks: {ranks} ranks for {rows} training rows; use at most {rows}")
     staging = work / "staging"
     shutil.rmtree(staging, ignore_errors=True)
-    job = ncf_job(FeatureSpec.from_json(spec), parameters, seed, train, user_table, item_table, staging, checkpoints)
+    learnt = test if parameters.publishes_all(movielens) else None
+    job = ncf_job(
+        FeatureSpec.from_json(spec), parameters, seed, train, learnt, user_table, item_table, staging, checkpoints
+    )
     with TrainingProgress("NCF") as progress:
         result = launch(
             RANKS.module,
@@ -59,17 +67,19 @@ def ncf_job(
     parameters: NCFParameters,
     seed: int,
     train: Location,
+    test: Location | None,
     user_table: Location,
     item_table: Location,
     staging: Path,
     checkpoints: Path,
 ) -> NCFJob:
-    """The job that the ranks get."""
+    """The job that the ranks get; test: the rows that the published model learns beside those of train, if any."""
     users, items = spec.side_features("user"), spec.side_features("item")
     return NCFJob(
-        parameters=parameters,
+        parameters=parameters.model_copy(update={"publish": "evaluated" if test is None else "all"}),
         seed=seed,
         train=train.resolve(),
+        test=None if test is None else test.resolve(),
         user_features=user_table.resolve(),
         item_features=item_table.resolve(),
         user_categorical={f.name: f.size for f in users if isinstance(f, VocabularyFeature)},

@@ -13,6 +13,7 @@ def create_pipeline(**_: object) -> Pipeline:
                 func=nodes.train_ncf,
                 inputs=[
                     "ncf_train@path",
+                    "ncf_test@path",
                     "ncf_user_features@path",
                     "ncf_item_features@path",
                     "ncf_feature_spec",
@@ -20,6 +21,7 @@ def create_pipeline(**_: object) -> Pipeline:
                     "ncf_work",
                     "params:ncf",
                     "params:distributed",
+                    "params:movielens",
                     "params:seed",
                 ],
                 outputs=["ncf_model", "ncf_history", "ncf_ranks", "ncf_tensorboard"],
