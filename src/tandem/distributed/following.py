@@ -15,6 +15,7 @@ from tandem.distributed.binding.table import BindingPlan
 from tandem.distributed.job import EventReader, Failure, Job
 from tandem.distributed.processes import has_ended, signal_ranks
 from tandem.distributed.silence import Verdict, ask
+from tandem.distributed.waiting import Waiting
 from tandem.errors import UserError
 from tandem.parameters import DistributedParameters
 
@@ -69,6 +70,7 @@ class Follower:
     _begun: bool = field(default=False, init=False)
     _ended_first: int | None = field(default=None, init=False)
     _next_look: float = field(default=0.0, init=False)
+    _waiting: Waiting = field(default_factory=Waiting, init=False)
 
     def __post_init__(self) -> None:
         files = (self.job.event_file(rank) for rank in range(len(self.bindings.ranks)))
@@ -80,6 +82,7 @@ class Follower:
             for event in state.reader.read():
                 state.last_event = time.monotonic()
                 self._take(rank, state, event)
+        self._waiting.tell(sum(state.connected for state in self._ranks), len(self._ranks), begun=self._begun)
 
     def rows(self) -> list[dict[str, Any]]:
         """The binding of each rank as it verified it from inside, in rank order."""
@@ -145,8 +148,10 @@ class Follower:
         elif kind == "message":
             level = logging.WARNING if event["level"] == "warning" else logging.INFO
             _log.log(level, "%s", event["message"])
+            self._waiting.heard()
         if kind not in _INTERNAL:
             self._begun = True
+            self._waiting.heard()
             if self.on_event is not None:
                 self.on_event({**event, "rank": rank})
 
