@@ -4,9 +4,11 @@ from kedro.config import OmegaConfigLoader
 
 from tandem.hooks import LazySparkHook, NodeTimesHook, ParametersHook
 from tandem.one_run import OneRunHook
+from tandem.requirements import RequirementsHook
 
-# Of two that want to be first, the later is: parameters are checked, then the folder is locked, then Spark starts.
-HOOKS = (OneRunHook(), ParametersHook(), LazySparkHook(), NodeTimesHook())
+# Of two that want to be first, the later is: parameters are checked, then the folder is locked. Of the others, too: what
+# is not installed is told before Spark starts.
+HOOKS = (OneRunHook(), ParametersHook(), LazySparkHook(), NodeTimesHook(), RequirementsHook())
 
 CONFIG_LOADER_CLASS = OmegaConfigLoader
 # Giving this replaces the default as a whole. "soft": an environment changes single keys of a block, not all of it.

@@ -11,13 +11,13 @@ import os
 import pwd
 import sys
 import tempfile
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 # With a local master these are ours to decide.
 _OF_SPARK = ("SPARK_", "PYSPARK_")
-_OF_JAVA = ("JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS")
+OF_JAVA = ("JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS")
 # A place, and what PySpark itself writes into this process's environment.
 _STAYS = frozenset({"SPARK_LOCAL_DIRS", "PYSPARK_SUBMIT_ARGS", "SPARK_AUTH_SOCKET_TIMEOUT", "SPARK_BUFFER_SIZE"})
 # With any master: they would have the driver be another Spark's, or a client of one.
@@ -80,7 +80,7 @@ def _decides(name: str, *, local: bool) -> bool:
         return False
     if name in {"SPARK_HOME", "PYSPARK_PYTHON", *_OTHER_DRIVERS}:
         return True
-    return local and (name.startswith(_OF_SPARK) or name in _OF_JAVA)
+    return local and (name.startswith(_OF_SPARK) or name in OF_JAVA)
 
 
 def spark_home() -> Path:
@@ -154,3 +154,17 @@ def cache_folder(environ: Mapping[str, str]) -> Path | None:
     with suppress(RuntimeError):
         return Path.home() / ".cache"
     return None
+
+
+def project_folder() -> Path | None:
+    """The project's own folder, where this code is run from it, as ``make setup`` leaves it; None for a wheel."""
+    folder = Path(__file__).resolve().parents[2]
+    return folder if (folder / "setup" / "install.py").is_file() else None
+
+
+def how_to_install(extras: Sequence[str]) -> str:
+    """The command that brings these extras."""
+    folder = project_folder()
+    if folder is not None:
+        return f"run `make setup` in {folder}"
+    return f'run pip install "tandem-recsys[{",".join(extras)}]"'

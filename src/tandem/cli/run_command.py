@@ -13,6 +13,7 @@ from typing import Any, cast
 import click
 from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.project import pipelines
+from kedro.pipeline import Pipeline
 
 import tandem.pipelines
 from tandem.cli.logs import quiet_logging
@@ -20,6 +21,7 @@ from tandem.cli.one_line import environments, one_line_errors
 from tandem.errors import UserError, did_you_mean
 from tandem.hooks import LazySparkHook
 from tandem.one_run import DRY_RUNNER, OneRunHook
+from tandem.requirements import RequirementsHook
 
 RUN_AS_KEDRO_DOES: Callable[..., Any] = cast(Callable[..., Any], kedro_run.callback)
 # Options of a run that may leave out the first nodes.
@@ -59,6 +61,7 @@ def _run(*, dry_run: bool, **options: Any) -> Any:
         elif options.get("runner") in (None, "SequentialRunner") and not options.get("runner_params"):
             # A node's outputs are written at the same time: one small write alone leaves cores idle.
             options["runner_params"] = {"is_async": True}
+        RequirementsHook.nodes = () if options.get("runner") == DRY_RUNNER else nodes_asked(options)
         LazySparkHook.starts_early = not dry_run and _begins_with_spark(options)
         OneRunHook.at_once = options.get("runner") != DRY_RUNNER
         try:
@@ -67,6 +70,19 @@ def _run(*, dry_run: bool, **options: Any) -> Any:
         finally:
             OneRunHook.end()
             OneRunHook.at_once = False
+            RequirementsHook.nodes = ()
+
+
+def nodes_asked(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of the nodes that a run with these options will have; none where Kedro will refuse the options."""
+    asked = [*(options.get("pipelines") or ()), *filter(None, [options.get("pipeline")])] or ["__default__"]
+    chosen = {name: options.get(name) or None for name in ("tags", "from_nodes", "to_nodes", "node_names")}
+    chosen |= {name: options.get(name) or None for name in ("from_inputs", "to_outputs")}
+    try:
+        nodes = sum((pipelines[name] for name in asked), Pipeline([]))
+        return tuple(node.name for node in nodes.filter(**chosen).nodes)
+    except ValueError:
+        return ()
 
 
 def _begins_with_spark(options: Mapping[str, Any]) -> bool:

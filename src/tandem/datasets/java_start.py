@@ -3,10 +3,11 @@
 import os
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 INSTALL = "install Java 17 or newer (apt-get install openjdk-17-jre-headless), or have JAVA_HOME name one"
 _OPTIONS = "spark.driver.extraJavaOptions in conf/*/spark.yml"
+# Class files of Java 17 have the version 61.
+_CLASS_FILES_BEFORE_JAVA_1 = 44
 # Where Java tells of a fault: its own words, and those of an exception in the main thread.
 _TELLING = re.compile(r"^(Error: |Error occurred |\S*Exception\b|Exception in thread|Caused by: |Unrecognized )")
 
@@ -45,8 +46,10 @@ def _no_program(found: re.Match[str], environ: Mapping[str, str]) -> str:
 
 def _too_old(found: re.Match[str], environ: Mapping[str, str]) -> str:
     home = environ.get("JAVA_HOME")
-    where = f"in JAVA_HOME, {Path(home)}," if home else "that is first on the PATH"
-    return f"the Java {where} is too old for Spark (it said: {found[0].strip()}); {INSTALL}"
+    where = f"in JAVA_HOME, {home}," if home else "that is first on the PATH"
+    newest = re.search(r"class file versions up to (\d+)", found[0])
+    version = f"Java {int(newest[1]) - _CLASS_FILES_BEFORE_JAVA_1}" if newest else found[0].strip()
+    return f"the Java {where} is too old for Spark (it is {version}); {INSTALL}"
 
 
 def _no_memory(found: re.Match[str], environ: Mapping[str, str]) -> str:

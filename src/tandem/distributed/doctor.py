@@ -16,16 +16,21 @@ import sysconfig
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from tandem.distributed import intel_mpi
+from tandem.distributed import intel_mpi, mpirun
+from tandem.distributed.doctor_surroundings import LOOKS, Check
+from tandem.parameters import ChosenMpi
+from tandem.surroundings import OF_JAVA, how_to_install, project_folder
 
 JAVA_AT_LEAST = 17
 SECONDS_TO_ANSWER = 10
 SECONDS_TO_ALLREDUCE = 120  # some 10 on an idle machine
 SET_UP = "run `make setup` in the project's folder"
+INSTALL_ANEW = "run pip install again, of the wheel with its extras and of the Horovod that `make setup` made for it"
+NOT_INSTALLED, NOT_TRIED, NO_MPIRUN = "not installed", "not tried", "no mpirun"
 SET_UP_ANEW = "run `make clean setup` in the project's folder"
 INTEL_MPI_ANEW = "run `make clean setup MPI=intelmpi` in the project's folder"
 INSTALL_JAVA = (
@@ -35,10 +40,8 @@ INSTALL_JAVA = (
 MPI_NAMES = {"openmpi": "Open MPI", "intelmpi": "Intel(R) MPI Library"}
 # What the frameworks are called where packages come from.
 DISTRIBUTIONS = {"torch": ("torch",), "tensorflow": ("tensorflow-cpu", "tensorflow")}
-# What an outer mpirun leaves in the environment, which would make an inner one join it.
-LAUNCHER_VARIABLES = ("OMPI_", "PMIX_", "PRTE_", "PMI_", "HYDRA_", "I_MPI_", "HOROVOD_")
-# What a batch system leaves there, from which mpirun would take hosts and a way to start processes on them.
-BATCH_VARIABLES = ("SLURM_", "PBS_", "LSB_", "PE_HOSTFILE")
+# Which models train with them.
+TRAINS = {"torch": "ncf", "tensorflow": "wnd, two_tower"}
 LIBRARY_VERSION = """
 import ctypes, sys
 text, length = ctypes.create_string_buffer(8192), ctypes.c_int()
@@ -49,16 +52,6 @@ print(text.value.decode().split(",")[0])
 Record = Mapping[str, object]
 
 
-@dataclass(frozen=True)
-class Check:
-    """One thing looked at: whether it fits, what was found, and what to do when it does not."""
-
-    name: str
-    ok: bool
-    found: str
-    mend: str = ""
-
-
 def run_checks(environ: Mapping[str, str] = os.environ) -> list[Check]:
     """Look at everything, in about the time of the slowest check (two ranks that load TensorFlow: some 10 s).
 
@@ -66,19 +59,34 @@ def run_checks(environ: Mapping[str, str] = os.environ) -> list[Check]:
     """
     horovod = find_horovod()
     record = read_record(horovod)
-    mpirun = find_mpirun(environ)
+    program = find_mpirun(environ)
     looks: list[Callable[[], Check]] = [
         check_python,
         lambda: check_java(environ),
         check_cores,
+        *(partial(look, environ) for look in LOOKS),
         lambda: check_horovod(horovod, record),
         lambda: check_framework("torch", DISTRIBUTIONS["torch"], record),
         lambda: check_framework("tensorflow", DISTRIBUTIONS["tensorflow"], record),
-        lambda: check_mpi(mpirun, horovod, record),
-        lambda: check_allreduce("torch", mpirun, horovod, environ),
-        lambda: check_allreduce("tensorflow", mpirun, horovod, environ),
+        lambda: check_mpi(program, horovod, record),
+        lambda: check_allreduce("torch", program, horovod, environ),
+        lambda: check_allreduce("tensorflow", program, horovod, environ),
     ]
-    return [*_answers(looks), *(_answers(looks_at_intel_mpi(environ)) if intel_mpi.folder().is_dir() else [])]
+    answers = [*_answers(looks), *(_answers(looks_at_intel_mpi(environ)) if intel_mpi.folder().is_dir() else [])]
+    return answers if project_folder() is not None else list(map(_of_a_wheel, answers))
+
+
+def _of_a_wheel(check: Check) -> Check:
+    """What a wheel's user has not installed is not wrong: it is told what needs it, and how to install it."""
+    if check.name in TRAINS and check.found == NOT_INSTALLED:
+        found = f"{NOT_INSTALLED}: needed for {TRAINS[check.name]}; {how_to_install([check.name])}"
+        return replace(check, ok=True, present=False, found=found)
+    if check.found.startswith((NOT_INSTALLED, NOT_TRIED)):
+        return replace(check, ok=True, present=False)
+    if check.name == "MPI" and check.found == NO_MPIRUN:
+        found = f"{NO_MPIRUN}: needed for several ranks, with Horovod; {how_to_install(['mpi'])}"
+        return replace(check, ok=True, present=False, found=found)
+    return replace(check, mend=check.mend.replace(SET_UP_ANEW, INSTALL_ANEW).replace(SET_UP, INSTALL_ANEW))
 
 
 def _answers(looks: Sequence[Callable[[], Check]]) -> list[Check]:
@@ -109,7 +117,7 @@ def looks_at_intel_mpi(environ: Mapping[str, str]) -> list[Callable[[], Check]]:
 def report(checks: Sequence[Check]) -> str:
     """Return the checks as a table, and below it one line per mend."""
     width = max(len(check.name) for check in checks)
-    lines = [f"{'ok  ' if check.ok else 'FAIL'}  {check.name:<{width}}  {check.found}" for check in checks]
+    lines = [f"{check.mark:<4}  {check.name:<{width}}  {check.found}" for check in checks]
     mends = [f"{check.name}: {check.mend}" for check in checks if not check.ok]
     return "\n".join(lines + (["", *mends] if mends else []))
 
@@ -148,7 +156,9 @@ def check_java(environ: Mapping[str, str]) -> Check:
     java = f"{home}/bin/java" if home else shutil.which("java", path=environ.get("PATH", os.defpath))
     if java is None:
         return Check("Java", False, "none", INSTALL_JAVA)
-    said = _say([java, "-version"])
+    if home and not os.access(java, os.X_OK):
+        return Check("Java", False, f"JAVA_HOME is {home}, without a bin/java", f"unset JAVA_HOME, or {INSTALL_JAVA}")
+    said = _say([java, "-version"], {name: environ[name] for name in environ if name not in OF_JAVA})
     match = re.search(r'version "(?:1\.)?(\d+)[^"]*"', said)
     ok = match is not None and int(match[1]) >= JAVA_AT_LEAST
     return Check("Java", ok, f"{match[0] if match else 'no answer'} at {java}", INSTALL_JAVA)
@@ -164,7 +174,7 @@ def check_cores() -> Check:
 def check_horovod(horovod: Path | None, record: Record | None) -> Check:
     """Horovod is there, was built by this project's set-up, and for this Python."""
     if horovod is None:
-        return Check("horovod", False, "not installed: training runs on one rank only", SET_UP)
+        return Check("horovod", False, f"{NOT_INSTALLED}: training runs on one rank only", SET_UP)
     if record is None:
         return Check("horovod", False, f"at {horovod}, not built by this project (no tandem_build.json)", SET_UP_ANEW)
     built_for, here = record.get("python"), sysconfig.get_config_var("SOABI")
@@ -176,7 +186,7 @@ def check_framework(name: str, distributions: Sequence[str], record: Record | No
     """The framework is installed in exactly the version that Horovod was built against (Horovod itself only warns)."""
     installed = next((version for d in distributions if (version := _version(d))), None)
     if installed is None:
-        return Check(name, False, "not installed", SET_UP)
+        return Check(name, False, NOT_INSTALLED, SET_UP)
     built_for = (record or {}).get(name)
     if built_for is None:
         return Check(name, True, f"{installed} (no Horovod that was built for one)")
@@ -184,20 +194,22 @@ def check_framework(name: str, distributions: Sequence[str], record: Record | No
     return Check(name, installed == built_for, found, f"put {name} {built_for} back, or {SET_UP_ANEW}")
 
 
-def check_mpi(mpirun: Path | None, horovod: Path | None, record: Record | None) -> Check:
+def check_mpi(program: Path | None, horovod: Path | None, record: Record | None) -> Check:
     """Mpirun and the libmpi that Horovod's extensions load are one MPI, of one version."""
-    if mpirun is None:
-        return Check("MPI", False, "no mpirun", SET_UP)
-    launcher = _say([str(mpirun), "--version"]).strip().splitlines() or ["no answer"]
+    if program is None:
+        return Check("MPI", False, NO_MPIRUN, SET_UP)
+    if horovod is None:
+        return Check("MPI", False, f"{NOT_TRIED}: no Horovod", SET_UP)
+    launcher = _say([str(program), "--version"]).strip().splitlines() or ["no answer"]
     libraries = linked_libmpi(horovod)
     if len(libraries) != 1:
-        found = f"{mpirun}; Horovod links {' and '.join(map(str, sorted(libraries))) or 'no libmpi'}"
+        found = f"{program}; Horovod links {' and '.join(map(str, sorted(libraries))) or 'no libmpi'}"
         return Check("MPI", False, found, SET_UP)
     (library,) = libraries
     version = _say([sys.executable, "-c", LIBRARY_VERSION, str(library)]).strip()
     name = MPI_NAMES.get(str((record or {}).get("mpi")), "")
     ok = bool(name) and name in launcher[0] and name in version and _number(launcher[0]) == _number(version) != ""
-    found = f"{launcher[0]} at {mpirun}; Horovod links {version} at {library}"
+    found = f"{launcher[0]} at {program}; Horovod links {version} at {library}"
     return Check("MPI", ok, found, f"another MPI comes first on the PATH, or Horovod's is gone: {SET_UP_ANEW}")
 
 
@@ -209,23 +221,20 @@ def linked_libmpi(horovod: Path | None) -> set[Path]:
 
 
 def check_allreduce(
-    framework: str, mpirun: Path | None, horovod: Path | None, environ: Mapping[str, str], *, intel: bool = False
+    framework: str, launcher: Path | None, horovod: Path | None, environ: Mapping[str, str], *, intel: bool = False
 ) -> Check:
     """Two ranks under mpirun sum a tensor each through Horovod, and both get the sum."""
-    name = f"allreduce ({framework})"
-    if mpirun is None or horovod is None:
-        return Check(name, False, "not tried: no mpirun" if mpirun is None else "not tried: no Horovod", SET_UP)
-    kept = {k: v for k, v in environ.items() if not k.startswith(LAUNCHER_VARIABLES + BATCH_VARIABLES)}
-    if intel:
-        command = [str(mpirun), *intel_mpi.start({"I_MPI_PIN": "0"}), "-n", "2"]
-        kept["PYTHONPATH"] = intel_mpi.import_path(kept.get("PYTHONPATH", ""))
-    else:
-        command = [str(mpirun), "-np", "2", "--bind-to", "none", "--map-by", ":OVERSUBSCRIBE"]
-        command += ["--allow-run-as-root"] if os.getuid() == 0 else []
-    command += [sys.executable, "-m", "tandem.distributed.probe", framework]
+    name, probe = f"allreduce ({framework})", "tandem.distributed.probe"
+    if launcher is None or horovod is None:
+        return Check(name, False, f"{NOT_TRIED}: {NO_MPIRUN if launcher is None else 'no Horovod'}", SET_UP)
+    if not any(map(_version, DISTRIBUTIONS[framework])):
+        return Check(name, False, f"{NOT_TRIED}: no {framework}", SET_UP)
+    mpi: ChosenMpi = "intelmpi" if intel else "openmpi"
+    command = mpirun.pair(launcher, [sys.executable, "-m", probe, framework], mpi)
+    own = mpirun.process_environment(probe, mpi) | {"OMP_NUM_THREADS": "1"}
     # Open MPI puts sockets there, whose paths may have 108 bytes.
     with tempfile.TemporaryDirectory(prefix="tandem-", dir="/tmp") as short:
-        said = _say(command, {**kept, "TMPDIR": short, "OMP_NUM_THREADS": "1"}, SECONDS_TO_ALLREDUCE)
+        said = _say(command, mpirun.environment(own, Path(short), environ), SECONDS_TO_ALLREDUCE)
     sums = re.findall(r"^allreduce (\S+) of (\d+)$", said, flags=re.MULTILINE)
     if sums == [("3.0", "2")] * 2:
         return Check(name, True, "two ranks, the right sum")

@@ -32,6 +32,7 @@ from tandem.distributed.following import Follower, RankError
 from tandem.distributed.hosts import Host, find_agent, hosts_of, ranks_per_host
 from tandem.distributed.job import LAUNCHER, Framework, Job, write_text
 from tandem.distributed.processes import end_job, start_tied
+from tandem.distributed.shared_memory import check_room, room
 from tandem.distributed.survey import Surveyed, check_memory, survey
 from tandem.distributed.topology import Topology, detect
 from tandem.errors import UserError
@@ -101,6 +102,8 @@ def _launched(
     topologies = [one.topology for one in surveyed] or [detect()]
     bindings = make_plan(topologies, parameters, framework, hosts)
     check_memory(surveyed, bindings)
+    if bindings.here:
+        check_room("", room(), len(bindings.ranks), parameters.mpi)
     _announce(bindings)
     _prepare(job, spec, bindings, framework, parameters)
     # Short, whatever TMPDIR is: Open MPI puts sockets there, whose paths are limited to 108 bytes.

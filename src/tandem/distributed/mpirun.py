@@ -15,7 +15,6 @@ from pathlib import Path
 from tandem.distributed import intel_mpi
 from tandem.distributed.binding.expression import Mpi, launch_line
 from tandem.distributed.binding.table import BindingPlan, RankBinding
-from tandem.distributed.doctor import BATCH_VARIABLES
 from tandem.distributed.job import JOB_ID, JOB_OPTION, NUM_RANKS, SEVERAL_HOSTS, WORK_DIR
 from tandem.errors import UserError
 from tandem.parameters import ChosenMpi
@@ -27,6 +26,8 @@ _SCRUBBED = (
     *("OMPI_", "PMIX_", "PMI_", "PRTE_", "HOROVOD_", "TANDEM_"),
     *("HYDRA_", "I_MPI_", "MPI_LOCAL", "MPICH_", "MPIR_"),
 )
+# What a batch system leaves there, from which mpirun would take hosts and a way to start processes on them.
+BATCH_VARIABLES = ("SLURM_", "PBS_", "LSB_", "PE_HOSTFILE")
 # They would have a rank end as a prompt, or refuse to print what it has to say.
 _NOT_FOR_RANKS = ("PYTHONINSPECT", "PYTHONSTARTUP", "PYTHONIOENCODING")
 _THREAD_VARIABLES = (
@@ -129,6 +130,14 @@ def command(
     return [str(find_mpirun()), *launch_line(plan, "openmpi5", [*mca, *program], rankfile_path).arguments]
 
 
+def pair(mpirun: Path, program: Sequence[str], mpi: ChosenMpi) -> list[str]:
+    """The argument list that runs a program in two unbound ranks, over the transport of jobs."""
+    if mpi == "intelmpi":
+        return [str(mpirun), *intel_mpi.start({"I_MPI_PIN": "0"}), "-n", "2", *program]
+    unbound = ("-np", "2", "--bind-to", "none", "--map-by", ":OVERSUBSCRIBE")
+    return [str(mpirun), *unbound, *_words("--mca", _MCA), *program]
+
+
 def without_mpi(plan: BindingPlan) -> bool:
     """Whether the job is one rank on this host, which is a child process of ours."""
     return len(plan.ranks) == 1 and plan.here
@@ -162,7 +171,8 @@ def environment(own: Mapping[str, str], temporary: Path, inherited: Mapping[str,
     """
     scrubbed = (_SCRUBBED if SEVERAL_HOSTS in own else _SCRUBBED + BATCH_VARIABLES) + _NOT_FOR_RANKS
     clean = {name: value for name, value in inherited.items() if not name.startswith(scrubbed)}
-    return {**clean, **own, "TMPDIR": str(temporary)}
+    home = {} if has_name() or "HOME" in inherited else {"HOME": str(temporary)}  # Open MPI asks for one
+    return {**clean, **own, **home, "TMPDIR": str(temporary)}
 
 
 def own_variables(
@@ -178,8 +188,6 @@ def own_variables(
     threads = rank_environment(plan.ranks[0], plan.ranks)
     if not plan.here:
         threads.pop(_HOROVOD_CPUS, None)  # a list for the ranks of one host: each rank sets its host's own
-    packages = os.pathsep.join(_import_folders(module, os.environ.get("PYTHONPATH", "")))
-    root = {} if mpi == "intelmpi" else {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
     return threads | {
         "TF_NUM_INTEROP_THREADS": "1",
         "TF_CPP_MIN_LOG_LEVEL": "2",
@@ -188,11 +196,7 @@ def own_variables(
         # Only if nobody is left to end the job: the launcher judges better who is to blame, and knows a rank that works
         # from one that hangs, which Horovod does not.
         "HOROVOD_STALL_SHUTDOWN_TIME_SECONDS": str(max(4, int(_LATER * stall_seconds))),
-        **root,
-        **process_variables({}),
-        # PyTorch asks for a name, which the number of a container's user often lacks.
-        **({} if has_name() else {"LOGNAME": user_name(os.environ)}),
-        "PYTHONPATH": intel_mpi.import_path(packages) if mpi == "intelmpi" else packages,
+        **process_environment(module, mpi),
         "PYTHONUNBUFFERED": "1",
         **_KEEP_MEMORY,
         WORK_DIR: str(work_dir),
@@ -200,6 +204,16 @@ def own_variables(
         NUM_RANKS: str(len(plan.ranks)),
         **({} if plan.here else {SEVERAL_HOSTS: "1"}),
     }
+
+
+def process_environment(module: str, mpi: ChosenMpi) -> dict[str, str]:
+    """What any process under mpirun needs: root's right to run, our packages and no working folder's, a name."""
+    packages = os.pathsep.join(_import_folders(module, os.environ.get("PYTHONPATH", "")))
+    root = {} if mpi == "intelmpi" else {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+    # PyTorch asks for a name, which the number of a container's user often lacks.
+    name = {} if has_name() else {"LOGNAME": user_name(os.environ)}
+    path = intel_mpi.import_path(packages) if mpi == "intelmpi" else packages
+    return root | process_variables({}) | name | {"PYTHONPATH": path}
 
 
 def rank_environment(rank: RankBinding, ranks: Sequence[RankBinding]) -> dict[str, str]:

@@ -21,6 +21,7 @@ from typing import Any
 import tandem
 from tandem.distributed.doctor import DISTRIBUTIONS, find_horovod, read_record
 from tandem.distributed.job import Framework
+from tandem.distributed.shared_memory import room
 from tandem.distributed.topology import control_groups, detect
 from tandem.distributed.topology.files import read
 from tandem.distributed.topology.transfer import to_json
@@ -53,7 +54,11 @@ class Question:
 
 @dataclass(frozen=True)
 class Report:
-    """What a host has. ``problems``: in its own words; ``time``: its clock; ``memory``: bytes that are left."""
+    """What a host has.
+
+    ``problems``: in its own words; ``time``: its clock; ``memory``: bytes that are left; ``shared_memory``: bytes of
+    /dev/shm and how many are free, where there is one.
+    """
 
     name: str
     versions: dict[str, str]
@@ -61,16 +66,19 @@ class Report:
     time: float
     memory: int
     topology: str
+    shared_memory: tuple[int, int] | None = None
 
 
 def look(question: Question) -> Report:
     """Look at this host."""
+    shared = room()
     return Report(
         name=socket.gethostname(),
         versions=versions(question.framework),
         problems=[*_storage(question), *_files(question)],
         memory=memory_left(),
         topology=to_json(detect()),
+        shared_memory=None if shared is None else (shared.size, shared.free),
         time=time.time(),
     )
 

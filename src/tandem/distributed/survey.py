@@ -15,6 +15,7 @@ from tandem.distributed.binding.table import BindingPlan
 from tandem.distributed.hosts import Answer, Host, python_there, run_on_all
 from tandem.distributed.job import Framework
 from tandem.distributed.preflight import MARK, Question, Report, tables, versions
+from tandem.distributed.shared_memory import Room, check_room
 from tandem.distributed.topology import Topology
 from tandem.distributed.topology.transfer import from_json
 from tandem.errors import UserError
@@ -26,11 +27,12 @@ _LONGEST_PATH = 255  # a longer text may have no name that a file system takes
 
 @dataclass(frozen=True)
 class Surveyed:
-    """A host that fits: its topology, under the user's name for it, and the bytes of memory that are left."""
+    """A host that fits: its topology, under the user's name for it, the bytes of memory that are left, and /dev/shm."""
 
     host: Host
     topology: Topology
     memory: int
+    shared_memory: Room | None = None
 
 
 def survey(
@@ -63,9 +65,10 @@ def preflight_command(question: Question) -> list[str]:
 
 
 def check_memory(surveyed: Sequence[Surveyed], plan: BindingPlan) -> None:
-    """Raises UserError where a host has not even the memory that the ranks' framework takes."""
+    """Raises UserError where a host has not even the memory of the ranks' framework, or that in which they meet."""
     for one in surveyed:
         ranks = len(plan.hosts.get(one.host.name, ()))
+        check_room(f"host {one.host.name}: ", one.shared_memory, ranks, "openmpi")
         if one.memory < ranks * MEMORY_OF_A_RANK:
             raise UserError(
                 f"host {one.host.name} has {one.memory / 2**30:.1f} GiB of memory left for {ranks} ranks, which need "
@@ -132,7 +135,9 @@ def _fitting(host: Host, said: Mapping[str, Any], answer: Answer, own: Mapping[s
     report = Report(**said)
     topology = replace(from_json(report.topology), host=host.name)
     problems = [*report.problems, *_clock(report, answer)]
-    return f"host {host.name} {problems[0]}" if problems else Surveyed(host, topology, report.memory)
+    if problems:
+        return f"host {host.name} {problems[0]}"
+    return Surveyed(host, topology, report.memory, Room(*report.shared_memory) if report.shared_memory else None)
 
 
 def _other_versions(theirs: Mapping[str, str], own: Mapping[str, str]) -> str:
