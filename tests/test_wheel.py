@@ -167,6 +167,30 @@ def test_wrong_usage_of_the_installed_command_ends_in_one_line(installed: Instal
         assert done.stdout == ""
 
 
+@pytest.mark.slow
+def test_the_doctor_judges_what_is_installed(installed: Installed) -> None:
+    done = installed.call("tandem", "doctor")
+    assert done.returncode == 0, done.stdout
+    lines = {line[6:].split("  ")[0]: line for line in done.stdout.splitlines()}
+    assert lines["torch"].startswith("ok  ")
+    told = 'not installed: needed for wnd, two_tower; run pip install "tandem-recsys[tensorflow]"'
+    assert lines["tensorflow"].endswith(told)
+    assert lines["horovod"].endswith("not installed: training runs on one rank only")
+    assert "make" not in done.stdout
+
+
+@pytest.mark.slow
+def test_a_run_whose_packages_are_not_installed_is_told_so_at_once(installed: Installed) -> None:
+    done = installed.call(
+        "tandem", "run", "--conf-source", "conf-tandem.tar.gz", "--env", "test", "--tags", "two_tower"
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "Error: this run needs what is not installed: faiss, tensorflow; run pip install "
+        '"tandem-recsys[retrieval,tensorflow]"\n'
+    )
+
+
 def test_the_archive_of_the_configuration_holds_every_environment_and_no_secret(packaged: Path) -> None:
     with tarfile.open(packaged / "conf-tandem.tar.gz") as archive:
         names = set(archive.getnames())
