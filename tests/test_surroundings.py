@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyspark.sql import SparkSession
 
 from projects import ROOT, Project
 from tandem import surroundings
@@ -166,20 +167,20 @@ def test_temporary_files_of_java_are_where_pythons_are(tmp_path: Path, monkeypat
     assert surroundings.java_places({}) == [f"-Djava.io.tmpdir={tmp_path}"]
 
 
-def test_what_is_not_installed_is_known_before_spark_starts(
-    project: Project, monkeypatch: pytest.MonkeyPatch, spark: object
-) -> None:
+def test_what_is_not_installed_is_known_before_spark_starts(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib.util
 
     found = importlib.util.find_spec
     hidden = {"faiss", "sklearn"}
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *at: None if name in hidden else found(name, *at))
     monkeypatch.setattr("tandem.surroundings.project_folder", lambda: None)
+    session = SparkSession.getActiveSession()
     error = project.run(tags="recsys2021").error
     assert error == (
         'this run needs what is not installed: faiss, sklearn; run pip install "tandem-recsys[retrieval,tensorflow]"'
     )
     assert not project.path("data").exists()
+    assert SparkSession.getActiveSession() is session
     assert missing(["clean_movielens"], {}) == {}
     torch = {"wnd": {"framework": "torch", "baselines": {"models": ["logistic_regression"]}}}
     assert missing(NEEDS, torch) == {"retrieval": ["faiss"]}
