@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from kedro.framework.project import configure_project, pipelines
 from pyspark.sql import SparkSession
 
 from projects import ROOT, Project
@@ -184,6 +185,11 @@ def test_what_is_not_installed_is_known_before_spark_starts(project: Project, mo
     assert missing(["clean_movielens"], {}) == {}
     torch = {"wnd": {"framework": "torch", "baselines": {"models": ["logistic_regression"]}}}
     assert missing(NEEDS, torch) == {"retrieval": ["faiss"]}
+
+
+def test_what_nodes_need_is_told_of_nodes_that_there_are() -> None:
+    configure_project("tandem")
+    assert set(NEEDS) <= {node.name for node in pipelines["__default__"].nodes}
 
 
 def test_every_extra_brings_what_its_modules_import() -> None:
