@@ -6,8 +6,8 @@ from tandem.hooks import LazySparkHook, NodeTimesHook, ParametersHook
 from tandem.one_run import OneRunHook
 from tandem.requirements import RequirementsHook
 
-# Of two that want to be first, the later is: parameters are checked, then the folder is locked. Of the others, too: what
-# is not installed is told before Spark starts.
+# Of two that want to be first, the later is: parameters are checked, then the folder is locked. So it is of the others:
+# what is not installed is told, then Spark starts.
 HOOKS = (OneRunHook(), ParametersHook(), LazySparkHook(), NodeTimesHook(), RequirementsHook())
 
 CONFIG_LOADER_CLASS = OmegaConfigLoader
