@@ -129,7 +129,8 @@ MEANINGS = {
     "ncf.baselines.als_regularization": "penalty of ALS (the start, when tuned)",
     "ncf.baselines.als_alpha": "weight of an interaction in ALS (the start, when tuned)",
     "ncf.baselines.als_iterations": "of ALS",
-    "distributed.num_ranks": "auto: one per NUMA domain, at least two where two cores are free; one without Horovod",
+    "distributed.num_ranks": "auto: one per NUMA domain, at least two where two cores are free; fewer where rows "
+    "are too few; one without Horovod",
     "distributed.cores_per_rank": "auto: as many as give all ranks the same number inside one NUMA domain",
     "distributed.bind": "bind each rank to its cores",
     "distributed.start_timeout_seconds": "for all ranks to meet",

@@ -203,7 +203,7 @@ def test_more_ranks_than_rows_are_refused_before_any_starts(finished: Project, t
     project = finished.copy(tmp_path / "project")
     before = project.content(*PUBLISHED)
     line = project.run("--params", "distributed.num_ranks=100000", "--from-nodes", "train_ncf").error
-    assert re.match(r"distributed.num_ranks: 100000 ranks for [0-9]+ training rows; use at most [0-9]+", line)
+    assert re.match(r"distributed.num_ranks: 100000 ranks for [0-9]+ users of the search; use at most [0-9]+", line)
     assert project.content(*PUBLISHED) == before
 
 

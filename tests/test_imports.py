@@ -36,6 +36,10 @@ def test_keras_comes_without_what_no_rank_uses() -> None:
         ("tandem.training.torch_click", ["torch"]),
         ("tandem.training.wide_and_deep", ["tensorflow", "keras"]),
         ("tandem.training.two_tower", ["tensorflow", "keras"]),
+        # What a node reads before it starts ranks.
+        ("tandem.training.ncf_sharing", []),
+        ("tandem.training.wide_and_deep_rows", []),
+        ("tandem.training.two_tower_sharing", []),
     ],
 )
 def test_a_rank_loads_its_own_framework_alone(module: str, framework: list[str]) -> None:

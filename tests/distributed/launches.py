@@ -49,10 +49,16 @@ def pids(work_dir: Path) -> list[int]:
 def scenarios(work_dir: Path, **always: Any) -> Callable[..., LaunchResult]:
     """Launches ``scenario_rank`` with a scenario and parameters beside those that always hold."""
 
-    def start(spec: dict[str, Any], on_event: Any = None, **parameters: Any) -> LaunchResult:
+    def start(spec: dict[str, Any], on_event: Any = None, sharing: Any = None, **parameters: Any) -> LaunchResult:
         settings = DistributedParameters(**always, **parameters)
         return launch(
-            "scenario_rank", spec, parameters=settings, framework="torch", work_dir=work_dir, on_event=on_event
+            "scenario_rank",
+            spec,
+            parameters=settings,
+            framework="torch",
+            work_dir=work_dir,
+            on_event=on_event,
+            sharing=sharing,
         )
 
     return start

@@ -1,7 +1,11 @@
 """Logs too small for what is asked of them end in one line before anything is trained."""
 
+import json
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
@@ -40,3 +44,25 @@ def test_a_split_without_test_or_validation_rows_is_told(
     files = f"movielens=ml-100k,movielens_path={folder},ncf.split={split}"
     assert project.run("--params", files).error.startswith(line)
     assert not project.path("data/06_models/ncf").exists()
+
+
+@pytest.mark.slow
+def test_few_users_with_many_items_train_on_as_many_ranks_as_a_refit_allows(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The search makes steps of two users, which two ranks share; the refit, with more positives each, steps of one."""
+    users, items = np.divmod(np.arange(6 * 60), 60)
+    log = pa.table({"user_id": users + 1, "item_id": items + 1, "timestamp": 1000 + items})
+    (tmp_path / "log").mkdir()
+    pq.write_table(log, tmp_path / "log" / "interactions.parquet")
+    given = f"movielens=parquet,movielens_path={tmp_path / 'log'},ncf.batch_size=155,ncf.publish=evaluated"
+    line = project.run("--params", f"{given},distributed.num_ranks=2").error
+    assert line == (
+        "distributed.num_ranks: 2 ranks cannot share 6 users of the refit in 6 steps of 1 (they can with "
+        "ncf.batch_size of at least 160, or with ncf.shared_negatives of at most 29); use at most 1"
+    )
+    monkeypatch.setattr("tandem.distributed.binding.planning.auto_ranks", lambda *_, **__: 2)
+    done = project.run("--from-nodes", "train_ncf", "--params", given)
+    assert done.code == 0, done.err
+    assert "1 rank will train: 2 ranks cannot share 6 users of the refit" in done.err
+    assert len(json.loads(project.path("data/08_reporting/ncf/ranks.json").read_text())) == 1

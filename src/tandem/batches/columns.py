@@ -16,6 +16,8 @@ from tandem.errors import UserError
 from tandem.storage.locations import Places
 
 LABEL = "label"
+INTERACTION = ("user", "item", LABEL, "validation")
+"""The columns of NCF's rows, all of them ids or flags."""
 
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]

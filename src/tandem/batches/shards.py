@@ -94,6 +94,11 @@ def checked(file: Location, name: str, column: Any) -> Any:
     return column
 
 
+def steps_of(rows: int, global_batch: int) -> int:
+    """Steps of an epoch over so many rows of all ranks."""
+    return max(1, -(-rows // global_batch))
+
+
 @dataclass(frozen=True)
 class StepPlan:
     """Equal steps for all ranks: in step ``s`` rank ``r`` takes its proportional slice of its own rows.
@@ -106,17 +111,17 @@ class StepPlan:
     steps: int
 
     @classmethod
-    def of(cls, shard_rows: Sequence[int], global_batch: int) -> "StepPlan":
+    def of(cls, shard_rows: Sequence[int], global_batch: int, unit: str = "training rows") -> "StepPlan":
         """As many steps as the global batch needs for all rows.
 
-        shard_rows: rows of each rank. Raises UserError where a rank would have an empty batch.
+        shard_rows: rows of each rank; unit: what a row is. Raises UserError where a rank would have an empty batch.
         """
-        steps = max(1, -(-sum(shard_rows) // global_batch))
-        if min(shard_rows) < steps:
+        steps = steps_of(sum(shard_rows), global_batch)
+        if min(shard_rows) < steps:  # known before the ranks start where they are launched by a node: batches.sharing
             ranks = len(shard_rows)
             raise UserError(
-                f"{ranks} ranks share {sum(shard_rows)} training rows in {steps} steps, which leaves one of them "
-                "without rows: use fewer ranks (distributed.num_ranks) or a larger batch_size"
+                f"{ranks} ranks share {sum(shard_rows)} {unit} in {steps} steps, which leaves one of them without "
+                f"{unit}: use fewer ranks (distributed.num_ranks) or a larger batch_size"
             )
         return cls(tuple(shard_rows), steps)
 

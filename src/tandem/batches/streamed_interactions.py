@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from tandem.batches.columns import ColumnRows, Floats, forget
+from tandem.batches.columns import INTERACTION, ColumnRows, Floats, forget
 from tandem.batches.interactions import Batch, Pairs, Streams
 from tandem.batches.row_blocks import RowStream
 from tandem.batches.streaming import StreamedRows, blocks_of
 
-COLUMNS = ("user", "item", "label", "validation")
+COLUMNS = INTERACTION
 USER, ITEM, LABEL, VALIDATION = range(len(COLUMNS))
 
 

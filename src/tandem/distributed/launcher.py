@@ -33,6 +33,7 @@ from tandem.distributed.hosts import Host, find_agent, hosts_of, ranks_per_host
 from tandem.distributed.job import LAUNCHER, Framework, Job, write_text
 from tandem.distributed.processes import end_job, start_tied
 from tandem.distributed.shared_memory import check_room, room
+from tandem.distributed.sharing import Sharing, check_number, shared_by
 from tandem.distributed.survey import Surveyed, check_memory, survey
 from tandem.distributed.topology import Topology, detect
 from tandem.errors import UserError
@@ -64,6 +65,7 @@ def launch(
     framework: Framework,
     work_dir: Path,
     on_event: Callable[[dict[str, Any]], None] | None = None,
+    sharing: Sharing | None = None,
 ) -> LaunchResult:
     """Run ``python -m module spec.json`` in every rank of the plan and wait for all of them.
 
@@ -74,16 +76,17 @@ def launch(
         framework: what the ranks import.
         work_dir: scratch for this launch; a ``job`` and a ``logs`` folder in it are replaced.
         on_event: called in this thread with every event that a rank emits (``rank`` is added), in each rank's order.
+        sharing: how many ranks can share the work: ``num_ranks: auto`` is lowered to that, a given number is refused.
 
     Raises:
-        UserError: a rank raised one, Horovod or mpirun is missing, cores do not suffice, a timeout passed or a rank
-            was killed (these two are ``RankError`` as well).
+        UserError: the ranks asked for cannot share the work, a rank raised one, Horovod or mpirun is missing, cores do
+            not suffice, a timeout passed or a rank was killed (these two are ``RankError`` as well).
         RankError: a rank failed; its text has the first failing rank's traceback, host and log.
     """
     started = time.monotonic()
     job = Job(work_dir.resolve())
     with _sigterm_unwinds():
-        rows = _launched(module, spec, parameters, framework, job, on_event)
+        rows = _launched(module, spec, parameters, framework, job, on_event, sharing)
     return LaunchResult(rows, job.log_dir, time.monotonic() - started)
 
 
@@ -94,13 +97,18 @@ def _launched(
     framework: Framework,
     job: Job,
     on_event: Callable[[dict[str, Any]], None] | None,
+    sharing: Sharing | None,
 ) -> list[dict[str, Any]]:
     """What the ranks verified of their bindings."""
+    if sharing is not None:
+        check_number(sharing, parameters)
     hosts = hosts_of(parameters)
     agent = find_agent(parameters) if hosts else []
     surveyed = survey_hosts(hosts, agent, spec, parameters, framework, job.work_dir) if hosts else []
     topologies = [one.topology for one in surveyed] or [detect()]
     bindings = make_plan(topologies, parameters, framework, hosts)
+    if sharing is not None and (most := shared_by(sharing, len(bindings.ranks))) < len(bindings.ranks):
+        bindings = make_plan(topologies, parameters.model_copy(update={"num_ranks": most}), framework, hosts)
     check_memory(surveyed, bindings)
     if bindings.here:
         check_room("", room(), len(bindings.ranks), parameters.mpi)

@@ -27,6 +27,7 @@ from tandem.training.losses import summed_loss
 from tandem.training.ncf_building import build_ncf, digest_of_buffers
 from tandem.training.ncf_data import LabelledPairs, NCFData
 from tandem.training.ncf_gradients import NCFGradients, Side
+from tandem.training.ncf_sharing import no_negatives, step_rows
 from tandem.training.ncf_state import Phase, TrainingState
 from tandem.training.ncf_streaming import fingerprint_of_test, load_or_stream
 from tandem.training.ncf_validation import labelled_logits, validate_ncf
@@ -154,7 +155,8 @@ class NCFTrainer:
             {str(other): float(len(self.data.training) if other == rank else 0) for other in range(size)}
         )
         rows = [int(totals[str(other)]) for other in range(size)]
-        return StepPlan.of(rows, max(1, int(self.parameters.batch_size / self.data.training.pairs_per_row)))
+        unit = "users" if self.parameters.negatives == "shared" else "training rows"
+        return StepPlan.of(rows, step_rows(self.parameters, self.data.training.pairs_per_row), unit)
 
     def _start(self) -> None:
         if isinstance(self.data.training, StreamedInteractions):
@@ -233,7 +235,7 @@ class NCFTrainer:
             return {}
         metrics = validate_ncf(self.model, self.data.validation, self.communicator)
         if stopping.metric not in metrics:
-            raise UserError(f"ncf.early_stopping.metric {stopping.metric} needs stored negatives to validate on")
+            raise no_negatives(stopping.metric)
         value = self._smoothed(stopping, metrics[stopping.metric])
         if value is None or self.state.best_value is None or value > self.state.best_value:
             self.state.best_value, self.state.best_epoch = value, self.state.epoch

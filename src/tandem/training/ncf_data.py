@@ -25,6 +25,7 @@ from tandem.models.ncf import SideSizes, SideTable
 from tandem.storage.locations import Location
 from tandem.storage.parquet import parquet_files, read_table
 from tandem.training.jobs import NCFJob
+from tandem.training.ncf_sharing import NOTHING_TO_VALIDATE
 
 
 @dataclass(frozen=True)
@@ -196,10 +197,7 @@ def validated_users(job: NCFJob, everyone: npt.NDArray[np.integer[Any]], rank: i
     Raises UserError where there are none.
     """
     if not len(everyone):
-        raise UserError(
-            "early stopping has no rows to validate on: raise ncf.validation_fraction, "
-            "or set ncf.early_stopping to null"
-        )
+        raise UserError(NOTHING_TO_VALIDATE)
     drawn = np.random.default_rng([job.seed, 1]).permutation(everyone)[: job.parameters.validation_users]
     return np.sort(drawn)[rank::size].astype(np.int64)
 

@@ -7,18 +7,13 @@ import numpy as np
 
 from tandem.batches.columns import LABEL, ColumnRows, TrainingRows, held_out
 from tandem.batches.row_blocks import RowBlocks, RowStream, split_held_out
-from tandem.batches.stream_sizes import MEGABYTE, Shard, stream_sizes
+from tandem.batches.stream_sizes import MEGABYTE
 from tandem.batches.streaming import StreamedRows, blocks_of
 from tandem.distributed.collectives import Communicator
-from tandem.errors import UserError
 from tandem.training.item_frequencies import COUNT_BYTES, DEPTH, Frequencies, ItemFrequencies, SketchedFrequencies
-from tandem.training.two_tower_data import Keys, columns_of, keys_of, read_rows, with_keys, within
+from tandem.training.two_tower_data import Keys, keys_of, read_rows, with_keys, within
 from tandem.training.two_tower_job import TwoTowerJob
-
-# Halves of two keys and a share are added to every row that is trained on.
-ADDED_BYTES = 20
-# Of the memory limit, for the items' frequencies.
-FREQUENCIES_SHARE = 1 / 16
+from tandem.training.two_tower_sharing import FREQUENCIES_SHARE, check_positives, shard_and_sizes
 
 
 @dataclass(frozen=True)
@@ -32,14 +27,7 @@ class TowerRows:
 def load_rows(job: TwoTowerJob, rank: int, size: int) -> TowerRows:
     """Read this rank's rows, or plan to; UserError where a column is missing, or the limit too small."""
     parameters, fraction = job.parameters, job.parameters.validation_fraction
-    ids, numbers = columns_of(parameters.model)
-    sizes = stream_sizes(
-        shard := Shard(job.train, (*ids, LABEL), numbers, rank, size),
-        parameters.memory_limit_mb,
-        "two_tower.memory_limit_mb",
-        added_bytes=ADDED_BYTES,
-        taken_share=FREQUENCIES_SHARE if parameters.loss == "softmax" else 0.0,
-    )
+    shard, sizes = shard_and_sizes(job, rank, size)
     if sizes is not None:
         streams = split_held_out(RowBlocks(shard, sizes), fraction, job.seed)
         training, watched = (stream.then(lambda rows: within(rows, job.sizes)) for stream in streams)
@@ -79,7 +67,7 @@ def trained_rows(rows: TowerRows, job: TwoTowerJob, communicator: Communicator) 
 
 
 def _exact(keys: Keys, communicator: Communicator) -> Frequencies:
-    _check_positives(communicator.allreduce_scalars({"rows": float(len(keys))})["rows"])
+    check_positives(communicator.allreduce_scalars({"rows": float(len(keys))})["rows"])
     return ItemFrequencies.of(keys, communicator)
 
 
@@ -88,10 +76,5 @@ def _sketched(blocks: Iterable[Keys], job: TwoTowerJob, communicator: Communicat
     limit = (job.parameters.memory_limit_mb or 0.0) * MEGABYTE
     width = max(1, int(limit * FREQUENCIES_SHARE / (DEPTH * COUNT_BYTES)))
     frequencies = SketchedFrequencies.of(blocks, width, communicator)
-    _check_positives(frequencies.rows)
+    check_positives(frequencies.rows)
     return frequencies
-
-
-def _check_positives(rows: float) -> None:
-    if not rows:
-        raise UserError("two_tower.loss: softmax needs training rows with label 1, and there are none")

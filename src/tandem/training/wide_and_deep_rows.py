@@ -2,7 +2,8 @@
 
 from tandem.batches.columns import LABEL, ColumnRows, held_out
 from tandem.batches.row_blocks import RowBlocks, RowStream, split_held_out
-from tandem.batches.stream_sizes import Shard, stream_sizes
+from tandem.batches.sharing import Phase, SharedRows, rows_held_in
+from tandem.batches.stream_sizes import Shard, StreamSizes, stream_sizes
 from tandem.batches.streaming import StreamedRows
 from tandem.training.wide_and_deep_job import WideAndDeepJob
 
@@ -13,7 +14,7 @@ def wide_and_deep_rows(
     """This rank's rows to train on and its held-out rows: in memory, or streamed where they are more than the limit."""
     parameters, columns = job.parameters, job.parameters.model
     shard = Shard(job.train, (*columns.id_columns, LABEL), columns.continuous, rank, size)
-    sizes = stream_sizes(shard, parameters.memory_limit_mb, "wnd.memory_limit_mb")
+    sizes = _stream_sizes(job, shard)
     fraction = parameters.validation_fraction
     if sizes is None:
         rows = shard.read()
@@ -21,3 +22,21 @@ def wide_and_deep_rows(
         return rows.where(~validating), rows.where(validating)
     training, watched = split_held_out(RowBlocks(shard, sizes), fraction, job.seed)
     return StreamedRows(training), watched
+
+
+def wide_and_deep_sharing(job: WideAndDeepJob) -> SharedRows:
+    """How many ranks these rows can be shared by; known before any starts."""
+    parameters, columns = job.parameters, job.parameters.model
+    rows = rows_held_in(job.train, parameters.validation_fraction, job.seed, positives=False)
+    phase = Phase(
+        rows.total, parameters.batch_size, "training rows", rows.shards, "wnd.batch_size of at least {}".format
+    )
+
+    def check(ranks: int) -> None:
+        _stream_sizes(job, Shard(job.train, (*columns.id_columns, LABEL), columns.continuous, 0, ranks))
+
+    return SharedRows((phase,), check)
+
+
+def _stream_sizes(job: WideAndDeepJob, shard: Shard) -> StreamSizes | None:
+    return stream_sizes(shard, job.parameters.memory_limit_mb, "wnd.memory_limit_mb")

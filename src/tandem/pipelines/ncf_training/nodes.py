@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from tandem.distributed.program import RankProgram
-from tandem.errors import UserError
 from tandem.features.spec import BagFeature, FeatureSpec, MinMaxFeature, VocabularyFeature
 from tandem.parameters import DistributedParameters, NCFParameters
 from tandem.storage.locations import Location
@@ -37,18 +36,16 @@ def train_ncf(
 
     Where the published model learns the test rows too, the one that is evaluated lies in its folder.
     """
-    from tandem.batches.shards import count_rows
     from tandem.distributed.launcher import launch
+    from tandem.training.ncf_sharing import ncf_sharing
 
-    rows, ranks = count_rows(train), distributed.num_ranks
-    if ranks != "auto" and ranks > rows:
-        raise UserError(f"distributed.num_ranks: {ranks} ranks for {rows} training rows; use at most {rows}")
     staging = work / "staging"
     shutil.rmtree(staging, ignore_errors=True)
     learnt = test if parameters.publishes_all(movielens) else None
     job = ncf_job(
         FeatureSpec.from_json(spec), parameters, seed, train, learnt, user_table, item_table, staging, checkpoints
     )
+    sharing = ncf_sharing(job)
     with TrainingProgress("NCF") as progress:
         result = launch(
             RANKS.module,
@@ -57,6 +54,7 @@ def train_ncf(
             framework=RANKS.framework,
             work_dir=work,
             on_event=progress,
+            sharing=sharing,
         )
     history = json.loads((staging / "history.json").read_text())
     return staging / "model", history, result.ranks, staging / "tensorboard"

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from tandem.distributed.program import RankProgram
-from tandem.errors import UserError
 from tandem.parameters import DistributedParameters, TwoTowerParameters
 from tandem.storage.locations import Location
 
@@ -33,16 +32,13 @@ def train_two_tower(
 
     Returns the staged model, user vectors, item vectors and test predictions; history, binding table, event files.
     """
-    from tandem.batches.shards import count_rows
     from tandem.distributed.launcher import launch
     from tandem.features.recsys2021_spec import TWO_TOWER
     from tandem.features.spec import FeatureSpec
     from tandem.training.progress import TrainingProgress
     from tandem.training.two_tower_job import TwoTowerJob
+    from tandem.training.two_tower_sharing import two_tower_sharing
 
-    rows, ranks = count_rows(train), distributed.num_ranks
-    if ranks != "auto" and ranks > rows:
-        raise UserError(f"distributed.num_ranks: {ranks} ranks for {rows} training rows; use at most {rows}")
     staging = work / "staging"
     shutil.rmtree(staging, ignore_errors=True)
     fitted = FeatureSpec.from_json(spec)
@@ -58,6 +54,7 @@ def train_two_tower(
         staging=staging.resolve(),
         checkpoints=checkpoints.resolve(),
     )
+    sharing = two_tower_sharing(job)
     with TrainingProgress("Two-tower") as progress:
         result = launch(
             RANKS.module,
@@ -66,6 +63,7 @@ def train_two_tower(
             framework=RANKS.framework,
             work_dir=work,
             on_event=progress,
+            sharing=sharing,
         )
     history = json.loads((staging / "history.json").read_text())
     vectors = (staging / "user_embeddings", staging / "item_embeddings", staging / "test_predictions")

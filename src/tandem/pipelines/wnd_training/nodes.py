@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from tandem.distributed.program import RankProgram
-from tandem.errors import UserError
 from tandem.parameters import DistributedParameters, WideAndDeepParameters
 from tandem.storage.locations import Location
 
@@ -29,15 +28,12 @@ def train_wnd(
     seed: int,
 ) -> tuple[Path, list[dict[str, Any]], list[dict[str, Any]], Path]:
     """Train on ranks of their own; returns the staged model, the history, the binding table, the event files."""
-    from tandem.batches.shards import count_rows
     from tandem.distributed.launcher import launch
     from tandem.features.spec import FeatureSpec
     from tandem.training.progress import TrainingProgress
     from tandem.training.wide_and_deep_job import WideAndDeepJob, sizes_of_columns
+    from tandem.training.wide_and_deep_rows import wide_and_deep_sharing
 
-    rows, ranks = count_rows(train), distributed.num_ranks
-    if ranks != "auto" and ranks > rows:
-        raise UserError(f"distributed.num_ranks: {ranks} ranks for {rows} training rows; use at most {rows}")
     staging = work / "staging"
     shutil.rmtree(staging, ignore_errors=True)
     fitted = FeatureSpec.from_json(spec)
@@ -50,7 +46,7 @@ def train_wnd(
         staging=staging.resolve(),
         checkpoints=checkpoints.resolve(),
     )
-    program = RANKS[parameters.framework]
+    program, sharing = RANKS[parameters.framework], wide_and_deep_sharing(job)
     with TrainingProgress(parameters.title) as progress:
         result = launch(
             program.module,
@@ -59,6 +55,7 @@ def train_wnd(
             framework=program.framework,
             work_dir=work,
             on_event=progress,
+            sharing=sharing,
         )
     history = json.loads((staging / "history.json").read_text())
     return staging / "model", history, result.ranks, staging / "tensorboard"
