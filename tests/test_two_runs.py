@@ -78,3 +78,18 @@ def test_a_run_gives_the_lock_back_however_it_ends(project: Project) -> None:
         lock = RunLock(project.path("data"))
         lock.take()
         lock.release()
+
+
+def test_what_a_killed_run_left_goes_with_the_next_run_but_not_with_one_that_is_refused(project: Project) -> None:
+    half, moved = project.path("data/05/.a.parquet.new-0123abcd"), project.path("data/06/.model.old-0123abcd")
+    for left in (half, moved):
+        left.mkdir(parents=True)
+        (left / "part").write_text("content")
+    lock = RunLock(project.path("data"))
+    lock.take()
+    assert "another run is at work" in project.run("--from-nodes", "train_ncf").error
+    assert half.exists()
+    lock.release()
+    assert "does not exist; make it first" in project.run("--from-nodes", "train_ncf").error
+    assert not half.exists()
+    assert project.path("data/06/model/part").read_text() == "content"

@@ -4,6 +4,7 @@ The command takes the lock as soon as it knows the project, before Spark starts;
 of a script, with the first node. What only looks at the project (``kedro viz``, ``--dry-run``) takes none.
 """
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 
 from tandem.storage.run_lock import RunLock
+from tandem.storage.siblings import sweep
 
 DATA = "data"
 DRY_RUNNER = "tandem.dry_run.DryRunner"  # imported where it is asked for
@@ -46,13 +48,18 @@ class OneRunHook:
 
     @classmethod
     def _begin(cls, project: Path) -> None:
-        """In this process the last run is over, though nobody may have said so: a notebook's was interrupted."""
+        """Take the lock, and remove what killed runs left.
+
+        In this process the last run is over, though nobody may have said so: a notebook's was interrupted.
+        """
         folder = project.resolve() / DATA
         if cls._held is None or cls._held.folder != folder:
             cls.end()
             lock = RunLock(folder)
             lock.take()
             cls._held = lock
+            with suppress(OSError):  # where that is not allowed, the write that needs the place says so
+                sweep(folder)
 
     @classmethod
     def end(cls) -> None:

@@ -26,7 +26,7 @@ def generate() -> None:
 @click.option("--seed", default=42, show_default=True)
 def movielens(out: Path, users: int, items: int, ratings: int, seed: int) -> None:
     """MovieLens in the format of ml-100k; run on it with --params movielens=ml-100k,movielens_path=DIR."""
-    with one_line_errors():
+    with one_line_errors(), interruptible():
         from tandem.sources.synthetic_movielens import write_synthetic_movielens
 
         write_synthetic_movielens(out, users=users, items=items, ratings=ratings, seed=seed)
@@ -83,7 +83,7 @@ def download() -> None:
 @click.option("--url", help="Another place to fetch the same file from.")
 def download_movielens_command(kind: Literal["ml-100k", "ml-1m"], out: Path, url: str | None) -> None:
     """The published zip of MovieLens; run on it with --params movielens=KIND,movielens_path=FILE."""
-    with one_line_errors():
+    with one_line_errors(), interruptible():
         from tandem.sources.movielens_files import download_movielens
 
         click.echo(download_movielens(kind, out, url=url))

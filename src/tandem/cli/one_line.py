@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import signal
 import sys
 import tarfile
 import zipfile
@@ -20,6 +21,7 @@ from yaml import YAMLError
 from tandem.errors import UserError
 from tandem.sources.recsys2021_format import with_row
 from tandem.sources.staging import CANNOT_WRITE
+from tandem.storage.signals import Ended
 
 INTERRUPTED = 130
 
@@ -32,9 +34,12 @@ def one_line_errors(conf_source: str | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except KeyboardInterrupt:
-        click.echo("Interrupted: earlier outputs are as they were.", err=True)
-        sys.exit(INTERRUPTED)
+    except KeyboardInterrupt as interrupt:
+        number = interrupt.number if isinstance(interrupt, Ended) else signal.SIGINT
+        what = "Interrupted" if number == signal.SIGINT else f"Ended by {signal.Signals(number).name}"
+        with contextlib.suppress(OSError):  # a terminal that has hung up
+            click.echo(f"{what}: earlier outputs are as they were.", err=True)
+        sys.exit(128 + number)
     except Exception as error:
         line = user_line(error, conf_source)
         if line is None:

@@ -22,8 +22,10 @@ from tandem.errors import UserError, did_you_mean
 from tandem.hooks import LazySparkHook
 from tandem.one_run import DRY_RUNNER, OneRunHook
 from tandem.requirements import RequirementsHook
+from tandem.storage.signals import Ended, heeded
 
 RUN_AS_KEDRO_DOES: Callable[..., Any] = cast(Callable[..., Any], kedro_run.callback)
+IGNORED_AFTER_THE_FIRST = 1
 # Options of a run that may leave out the first nodes.
 NOT_WHOLE = ("from_nodes", "node_names", "from_inputs", "namespaces", "only_missing_outputs")
 
@@ -95,19 +97,32 @@ def _begins_with_spark(options: Mapping[str, Any]) -> bool:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """Ctrl-C also ends what other threads wait for: Spark's writes."""
+    """Ctrl-C, SIGTERM and SIGHUP end the work in order, and also what other threads wait for: Spark's writes.
+
+    The first to come is raised as ``Ended``. A second changes nothing: a terminal or ``timeout`` may send two at once.
+    Who asks a third time wants no order, and gets the signal's own effect. What is ignored from the start, as SIGHUP
+    under nohup, stays ignored.
+    """
+    received: list[int] = []
 
     def stop(number: int, frame: object) -> None:
-        spark = sys.modules.get("tandem.datasets.spark_session")
-        if spark is not None:
-            spark.stop_java()
-        raise KeyboardInterrupt
+        received.append(number)
+        if len(received) == 1:
+            spark = sys.modules.get("tandem.datasets.spark_session")
+            if spark is not None:
+                spark.stop_java()
+            raise Ended(number)
+        if len(received) > IGNORED_AFTER_THE_FIRST + 1:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
 
-    original = signal.signal(signal.SIGINT, stop)
+    originals = {number: signal.signal(number, stop) for number in heeded()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, original)
+        if not received:  # else threads are still waited for, which must not be cut off either
+            for number, handler in originals.items():
+                signal.signal(number, handler)
 
 
 run = click.Command(

@@ -1,4 +1,4 @@
-"""The Spark session of this process, started by the first dataset that needs it, and stopped by Ctrl-C."""
+"""The Spark session of this process, started by the first dataset that needs it, and stopped by what ends a run."""
 
 import os
 import signal
@@ -39,6 +39,9 @@ _LAST_WORDS_SECONDS = 10.0
 # Set when Java is stopped in the middle of its work: what it says of that is of no use to anybody.
 _stopped = threading.Event()
 
+# Set when this process is to end: nobody is given a session any more.
+_ending = threading.Event()
+
 # Kedro loads and saves a node's datasets in threads of their own: the first starts the session, the others wait.
 _starting = threading.Lock()
 
@@ -54,13 +57,20 @@ def start_in_background() -> None:
 def _try_to_start() -> None:
     try:
         spark_session()
+    except KeyboardInterrupt:  # the process is to end, and nobody needs the session
+        return
     except Exception as error:
         _failed.append(error)
 
 
 def spark_session() -> SparkSession:
-    """The active session, or a new one with the configuration in ``PYSPARK_SUBMIT_ARGS``."""
+    """The active session, or a new one with the configuration in ``PYSPARK_SUBMIT_ARGS``.
+
+    Raises KeyboardInterrupt where the process is to end: a thread that does not know it yet would start another Java.
+    """
     with _starting:
+        if _ending.is_set():
+            raise KeyboardInterrupt
         active = SparkSession.getActiveSession()
         if active is not None:
             return active
@@ -127,8 +137,12 @@ def keep_lookups(session: SparkSession) -> None:
 
 
 def stop_java() -> None:
-    """Stop Spark, if it runs, without waiting for it: what other threads wait for from it fails at once."""
+    """Stop Spark for good, if it runs, without waiting for it: what other threads wait for from it fails at once.
+
+    One that is just starting is stopped when it has.
+    """
     _stopped.set()
+    _ending.set()
     context = SparkContext._active_spark_context
     if context is not None:
         threading.Thread(target=_stop, args=(context,), daemon=True).start()

@@ -10,7 +10,6 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 import uuid
@@ -35,10 +34,12 @@ from tandem.distributed.processes import end_job, start_tied
 from tandem.distributed.shared_memory import check_room, room
 from tandem.distributed.sharing import Sharing, check_number, shared_by
 from tandem.distributed.survey import Surveyed, check_memory, survey
+from tandem.distributed.temporary import launch_folder
 from tandem.distributed.topology import Topology, detect
 from tandem.errors import UserError
 from tandem.parameters import DistributedParameters
 from tandem.storage.filesystems import storage_variables
+from tandem.storage.signals import ENDING
 
 __all__ = ["LaunchResult", "RankError", "launch"]
 
@@ -85,7 +86,7 @@ def launch(
     """
     started = time.monotonic()
     job = Job(work_dir.resolve())
-    with _sigterm_unwinds():
+    with _signals_unwind():
         rows = _launched(module, spec, parameters, framework, job, on_event, sharing)
     return LaunchResult(rows, job.log_dir, time.monotonic() - started)
 
@@ -114,9 +115,8 @@ def _launched(
         check_room("", room(), len(bindings.ranks), parameters.mpi)
     _announce(bindings)
     _prepare(job, spec, bindings, framework, parameters)
-    # Short, whatever TMPDIR is: Open MPI puts sockets there, whose paths are limited to 108 bytes.
-    with tempfile.TemporaryDirectory(prefix="tandem-", dir="/tmp", ignore_cleanup_errors=True) as temporary:
-        run = _Run(job, bindings, module, parameters, hosts, agent, Path(temporary))
+    with launch_folder() as temporary:
+        run = _Run(job, bindings, module, parameters, hosts, agent, temporary)
         return run.to_the_end(on_event)
 
 
@@ -251,17 +251,21 @@ class _Run:
 
 
 @contextmanager
-def _sigterm_unwinds() -> Iterator[None]:
-    """Turn SIGTERM into an exception, so that the job is ended in order; only the main thread can."""
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
-        yield
-        return
+def _signals_unwind() -> Iterator[None]:
+    """Turn SIGTERM and SIGHUP into an exception, so that the job is ended in order; only the main thread can.
+
+    A run command has handlers of its own, which are left alone.
+    """
+    here = threading.current_thread() is threading.main_thread()
+    ending = [number for number in ENDING if here and signal.getsignal(number) == signal.SIG_DFL]
 
     def unwind(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    signal.signal(signal.SIGTERM, unwind)
+    for number in ending:
+        signal.signal(number, unwind)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in ending:
+            signal.signal(number, signal.SIG_DFL)

@@ -22,6 +22,7 @@ from types import FrameType
 
 from tandem.errors import UserError
 from tandem.storage.siblings import held, new_file, new_folder, recover, remove, sibling, sweep
+from tandem.storage.signals import heeded
 from tandem.storage.writes import CANNOT_WRITE, explaining_writes
 
 __all__ = [
@@ -182,7 +183,7 @@ def _place(target: Path) -> Path:
 
 @contextmanager
 def _interrupt_deferred() -> Iterator[None]:
-    """Hold a Ctrl-C back for the few renames of a swap; only Python's main thread ever receives one."""
+    """Hold what asks to end back for the few renames of a swap; only Python's main thread ever receives a signal."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -191,10 +192,11 @@ def _interrupt_deferred() -> Iterator[None]:
     def remember(number: int, _frame: FrameType | None) -> None:
         received.append(number)
 
-    previous = signal.signal(signal.SIGINT, remember)
+    previous = {number: signal.signal(number, remember) for number in heeded()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, previous)
-    if received:
-        signal.raise_signal(signal.SIGINT)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    for one in received:
+        signal.raise_signal(one)
