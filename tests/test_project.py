@@ -98,7 +98,7 @@ def test_every_parameter_has_a_type_that_is_checked(nodes: list[Node]) -> None:
     assert set(types) == used
     blocks = {name for name, type_ in types.items() if isinstance(type_, type) and issubclass(type_, BaseModel)}
     assert set(TypeExtractor({"all": pipelines["__default__"]}).extract_types_from_pipelines()) == blocks
-    assert used - blocks == {"seed"}
+    assert used - blocks == {"seed", "movielens", "movielens_path", "recsys2021", "recsys2021_path"}
     for name in blocks:
         assert types[name].model_config["extra"] == "forbid"
 

@@ -51,9 +51,11 @@ def test_loss_and_validation_metrics_stand_apart() -> None:
 
 def test_a_refit_is_a_curve_of_its_own() -> None:
     """Its model starts anew: joined to the first one's, the loss would seem to jump."""
-    refit = [{"epoch": 4, "train_loss": 0.6}, {"epoch": 5, "train_loss": 0.5}]
-    figure = loss_curves([*HISTORY, *refit])
-    assert {t.name: list(t.x) for t in figure.data if t.yaxis == "y"} == {"train loss": [1, 2, 3], "refit loss": [4, 5]}
+    refit = [{"epoch": 4, "phase": "refit", "train_loss": 0.6}, {"epoch": 5, "phase": "refit", "train_loss": 0.5}]
+    last = {"epoch": 6, "phase": "publish", "train_loss": 0.6}
+    figure = loss_curves([*({"phase": "search"} | record for record in HISTORY), *refit, last])
+    curves = {"train loss": [1, 2, 3], "refit loss": [4, 5], "publish loss": [6]}
+    assert {t.name: list(t.x) for t in figure.data if t.yaxis == "y"} == curves
     assert "refit loss" in figure.layout.title.text
 
 

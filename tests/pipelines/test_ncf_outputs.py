@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from projects import PUBLISHED, Project
+from tandem import __version__
 from tandem.models.ncf import load_ncf
 
 SCHEMAS = {
@@ -77,10 +78,8 @@ def test_n9_lists_hold_the_best_unseen_items_of_every_user(finished: Project) ->
     interactions = pq.read_table(finished.path("data/03_primary/ncf/interactions.parquet")).to_pandas()
     users = pq.read_table(finished.path("data/02_intermediate/movielens/users.parquet")).column("user_id").to_pylist()
     assert set(lists["user_id"]) == set(users)
-    seen = interactions[interactions["split"] != "test"]
-    assert not set(zip(lists["user_id"], lists["item_id"], strict=True)) & set(
-        zip(seen["user_id"], seen["item_id"], strict=True)
-    )
+    had = set(zip(interactions["user_id"], interactions["item_id"], strict=True))
+    assert not set(zip(lists["user_id"], lists["item_id"], strict=True)) & had
     for _, rows in lists.groupby("user_id"):
         assert rows["rank"].tolist() == list(range(1, len(rows) + 1))
         assert (np.diff(rows["score"]) <= 1e-12).all()
@@ -93,12 +92,50 @@ def test_the_same_command_gives_the_same_rows_and_metrics(finished: Project, pro
     assert report(project) == report(finished)
 
 
+def test_the_report_says_of_what_it_is(finished: Project) -> None:
+    data = report(finished)["data"]
+    assert (data["dataset"], data["source"], data["generated"]) == ("synthetic", "data/01_raw/movielens", True)
+    assert (data["split"], data["seed"], data["published_model"]) == ("random", 42, "evaluated")
+    assert data["settings"]["model"]["gmf_dim"] == 8
+    assert data["tandem_version"] == __version__
+    epochs = json.loads(finished.path("data/08_reporting/ncf/history.json").read_text())
+    assert sum(data["epochs_trained"].values()) == len(epochs)
+    assert data["epochs_trained"]["refit"] == data["chosen_epoch"] <= data["epochs_trained"]["search"]
+
+
+def test_a_model_of_all_rows_makes_the_lists_and_the_report_stays_the_same(finished: Project, tmp_path: Path) -> None:
+    again = finished.copy(tmp_path / "again")
+    done = again.run("--pipelines", "ncf_training,inference", "--params", "ncf.publish=all,distributed.num_ranks=2")
+    assert done.code == 0, done.err
+    before, after = report(finished), report(again)
+    assert (after["model"], after["baselines"]) == (before["model"], before["baselines"])
+    changed = {name for name, value in after["data"].items() if value != before["data"][name]}
+    assert changed == {"settings", "epochs_trained", "published_model"}
+    assert after["data"]["published_model"] == "all rows"
+    assert after["data"]["epochs_trained"]["publish"] == after["data"]["chosen_epoch"]
+    assert "These figures are of the NCF that has not seen the test rows" in done.err
+    tables = "data/07_model_output/ncf"
+    for name, same in (("test_predictions", True), ("test_lists", True), ("recommendations", False)):
+        old, new = (pq.read_table(one.path(f"{tables}/{name}.parquet")) for one in (finished, again))
+        names = [column for column in old.column_names if column != "score"]
+        assert new.select(names).equals(old.select(names)) == same, name
+    had = pq.read_table(again.path("data/03_primary/ncf/interactions.parquet")).select(["user_id", "item_id"])
+    lists = pq.read_table(again.path(f"{tables}/recommendations.parquet"))
+    assert lists.join(had, ["user_id", "item_id"], join_type="inner").num_rows == 0
+    model = "data/06_models/ncf/evaluated/model.safetensors"
+    assert again.path(model).read_bytes() == finished.path("data/06_models/ncf/model.safetensors").read_bytes()
+
+
 def test_inference_alone_scores_what_was_trained_before(finished: Project, tmp_path: Path) -> None:
     again = finished.copy(tmp_path / "again")
     shutil.rmtree(again.path("data/07_model_output"))
     done = again.run("--pipelines", "inference")
     assert done.code == 0, done.err
     assert report(again)["model"] == report(finished)["model"]
+    lists, figures = done.err.splitlines()[-2:]
+    assert lists.endswith("lists: data/07_model_output/ncf/recommendations.parquet (60 users)")
+    charts = "comparison.json, loss_curves.json, calibration.json"
+    assert figures.endswith(f"report: data/08_reporting/ncf/metrics.json, {charts}")
 
 
 def test_a_model_trained_on_another_split_is_refused(finished: Project, tmp_path: Path) -> None:

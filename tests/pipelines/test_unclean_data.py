@@ -62,8 +62,9 @@ def rows(project: Project, name: str) -> list[dict[str, object]]:
 
 
 @pytest.mark.slow
-def test_what_was_found_is_counted_and_reported(kept: Project) -> None:
+def test_what_was_found_is_counted_and_reported(kept: Project, unclean: Path) -> None:
     assert quality(kept) == {
+        "data": {"dataset": "ml-100k", "source": str(unclean), "generated": False},
         "ratings_read": 1505,
         "duplicates_removed": 1,
         "orphan_users": 1,

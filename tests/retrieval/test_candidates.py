@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,13 +68,18 @@ def test_known_users_get_their_nearest_unseen_items_and_others_popular_ones(file
 
 def test_popular_lists_hold_nothing_that_the_user_has_seen(files, index):
     """A user of too few training rows for an id has seen their items all the same."""
-    write(
-        files.train.parent / "shown", user_id=["cold", "cold", "cold"], tweet_id=["t3", "t2", "gone"], label=[1, 0, 1]
-    )
-    shown = CandidateFiles(**(vars(files) | {"train": files.train.parent / "shown"}))
+    train, test = (files.shown.parent / name for name in ("some", "others"))
+    write(train, user_id=["cold", "cold", "cold"], tweet_id=["t3", "t2", "gone"], label=[1, 0, 1])
+    shown = replace(files, shown=train)
     wanted = choose_users(files.user_features, ("cold", "nobody"), seed=0)
     assert lists(shown, index, wanted) == {"cold": ["t1", "t4", "t0"], "nobody": ["t3", "t1", "t2"]}
     assert lists(shown, index, wanted, 5)["cold"] == ["t1", "t4", "t0"]
+    write(test, user_id=["cold", "anna", "else"], tweet_id=["t1", "t0", "t4"], label=[0, 1, 1])
+    wanted = choose_users(files.user_features, ("anna", "cold"), seed=0)
+    assert lists(replace(files, shown=(train, test)), index, wanted) == {
+        "anna": ["t1", "t2", "t3"],
+        "cold": ["t4", "t0"],
+    }
 
 
 def test_all_or_a_number_of_users_that_the_seed_draws(files):
@@ -94,7 +100,7 @@ def test_more_candidates_than_items_or_another_models_index_is_one_line(files, i
 
 
 def test_seen_is_what_a_training_row_showed_whatever_its_label(files):
-    seen = seen_items(files.train, pa.array(["ben", "anna"]), ITEM_IDS).toarray()
+    seen = seen_items(files.shown, pa.array(["ben", "anna"]), ITEM_IDS).toarray()
     assert seen.tolist() == [[False, False, False, False, True], [False, True, False, False, False]]
     assert known_users(files.user_features, pa.array(["cold", "anna", "nobody"])).tolist() == [False, True, False]
 

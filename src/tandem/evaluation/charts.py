@@ -25,14 +25,14 @@ _SHORT = {"ndcg": "NDCG", "hit_rate": "HR", "map": "MAP", "auc": "AUC", "average
 def loss_curves(history: Sequence[Mapping[str, Any]], title: str = "Training") -> go.Figure:
     """Losses per epoch, and below them the validation metrics where there are any.
 
-    Epochs behind the last validated one are a new model's, trained on all rows: a curve of its own, "refit loss".
+    Epochs of another phase than the search are a new model's: a curve of its own, "refit loss" or "publish loss".
 
     Args:
-        history: one record per epoch: ``epoch``, ``train_loss``, and any of ``val_…``, ``learning_rate``, ``seconds``,
-            ``samples_per_second``; a value may be missing or ``None``.
+        history: one record per epoch: ``epoch``, ``train_loss``, and any of ``phase``, ``val_…``, ``learning_rate``,
+            ``seconds``, ``samples_per_second``; a value may be missing or ``None``.
         title: of the figure.
     """
-    history = _refit_apart(history)
+    history = [_of_phase(record) for record in history]
     names = list(dict.fromkeys(name for record in history for name in record if _present(history, name)))
     losses = [name for name in names if name.endswith("loss")]
     metrics = [name for name in names if name.startswith("val_") and name not in losses]
@@ -156,11 +156,9 @@ def _style(figure: go.Figure, title: str, legend: Mapping[str, str]) -> None:
         figure.add_annotation(text="nothing to show", showarrow=False, xref="paper", yref="paper", x=0.5, y=0.5)
 
 
-def _refit_apart(history: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    validated = [any(n.startswith("val_") and v is not None for n, v in record.items()) for record in history]
-    searched = len(history) - validated[::-1].index(True) if any(validated) else len(history)
-    refit = [{"refit_loss" if n == "train_loss" else n: v for n, v in record.items()} for record in history[searched:]]
-    return [*history[:searched], *refit]
+def _of_phase(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    phase = record.get("phase", "search")
+    return record if phase == "search" else {f"{phase}_loss" if n == "train_loss" else n: v for n, v in record.items()}
 
 
 def _curve(history: Sequence[Mapping[str, Any]], name: str, colour: str) -> go.Scatter:

@@ -18,7 +18,7 @@ from scipy import sparse
 from tandem.retrieval.histories import known_users, seen_items
 from tandem.retrieval.index import NOTHING, Positions, VectorIndex, Vectors
 from tandem.retrieval.unseen import nearest_unseen
-from tandem.storage.locations import Location
+from tandem.storage.locations import Location, Places
 from tandem.storage.parquet import read_table
 
 SCHEMA = pa.schema(
@@ -35,12 +35,12 @@ BLOCK_USERS = 8_192
 
 @dataclass(frozen=True)
 class CandidateFiles:
-    """Folders of Parquet files: vectors and features of users, features of items, and the training rows."""
+    """Folders of Parquet files: vectors and features of users, features of items, and rows that users were shown."""
 
     user_embeddings: Path
     user_features: Location
     item_features: Location
-    train: Location
+    shown: Places
 
 
 def choose_users(user_features: Location, users: str | int | tuple[str, ...], seed: int) -> pa.Array:
@@ -57,12 +57,12 @@ def choose_users(user_features: Location, users: str | int | tuple[str, ...], se
 def candidate_tables(
     files: CandidateFiles, index: VectorIndex, model_fingerprint: str, wanted: pa.Array, k: int
 ) -> Iterator[pa.Table]:
-    """Tables of ``SCHEMA``: k items a user, best first, without those of its training rows.
+    """Tables of ``SCHEMA``: k items a user, best first, without those that it was shown.
 
     Raises UserError where the index has fewer than k items, or its vectors are another model's than the users'.
     """
     known = known_users(files.user_features, wanted)
-    seen = seen_items(files.train, wanted, index.ids)
+    seen = seen_items(files.shown, wanted, index.ids)
     for ids, vectors in _vectors_of(files.user_embeddings, wanted.filter(pa.array(known))):
         places = pc.index_in(ids, value_set=wanted).to_numpy()
         found, scores = nearest_unseen(index, vectors, seen[places], k, model_fingerprint)

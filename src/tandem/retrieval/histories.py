@@ -1,4 +1,4 @@
-"""What the training rows say of users: whom they know, and which items they were shown."""
+"""What rows say of users: whom the training rows know, and which items they were shown."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,17 +6,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy import sparse
 
-from tandem.storage.locations import Location
+from tandem.storage.locations import Location, Places
 from tandem.storage.parquet import read_table, scan
 
 
-def seen_items(train: Location, users: pa.Array, items: pa.Array) -> sparse.csr_matrix:
-    """bool [users, items], true where a training row (``user_id``, ``tweet_id``) has them, whatever its label.
+def seen_items(shown: Places, users: pa.Array, items: pa.Array) -> sparse.csr_matrix:
+    """bool [users, items], true where a row (``user_id``, ``tweet_id``) has them, whatever its label.
 
     The rows are read a batch at a time; those of other users and items are passed over.
     """
     pairs = [np.empty((2, 0), np.int32)]
-    for batch in scan(train, ["user_id", "tweet_id"]):
+    for batch in scan(shown, ["user_id", "tweet_id"]):
         user = pc.index_in(batch.column("user_id"), value_set=users)
         item = pc.index_in(batch.column("tweet_id"), value_set=items)
         both = pc.and_(pc.is_valid(user), pc.is_valid(item))

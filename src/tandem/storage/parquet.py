@@ -87,8 +87,12 @@ def write_table(table: pa.Table, file: RemotePath, **options: Any) -> None:
         pq.write_table(table, arrow_path(file), filesystem=filesystem(file), **options)
 
 
-def scan(place: Path | RemotePath, columns: Sequence[str], **options: Any) -> Iterator[pa.RecordBatch]:
+def scan(place: Places, columns: Sequence[str], **options: Any) -> Iterator[pa.RecordBatch]:
     """Some columns of a data set, a batch at a time; options: such as ``batch_size``."""
+    if isinstance(place, tuple):
+        for one in place:
+            yield from scan(one, columns, **options)
+        return
     if isinstance(place, Path):
         import pyarrow.dataset as ds  # loads pandas, which a rank that only reads its rows does without
 

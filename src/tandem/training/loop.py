@@ -22,7 +22,7 @@ from tandem.batches.streaming import StreamedRows
 from tandem.distributed.collectives import Communicator
 from tandem.errors import UserError
 from tandem.training.checkpoints import Checkpoint, load_checkpoint, remove_checkpoint, save_checkpoint
-from tandem.training.history import Record, write_history, write_tensorboard
+from tandem.training.history import Record, with_chosen, write_history, write_tensorboard
 from tandem.training.schedules import learning_rate
 from tandem.training.task import LOWER_IS_BETTER, LoopParameters, Task, TrainingState
 
@@ -253,6 +253,7 @@ def train_and_publish(loop: TrainingLoop[AnyTask], staging: Path, save_model: Ca
     loop.fit()
     if loop.communicator.rank == 0:
         save_model(staging / "model")
-        write_history(loop.state.history, staging / "history.json")
-        write_tensorboard(loop.state.history, staging / "tensorboard")
+        history = with_chosen(loop.state.history, loop.state.best_epoch)
+        write_history(history, staging / "history.json")
+        write_tensorboard(history, staging / "tensorboard")
     loop.communicator.barrier()

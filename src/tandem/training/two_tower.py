@@ -10,7 +10,7 @@ from tandem.distributed.collectives import Communicator
 from tandem.models.tower_layers import Score
 from tandem.models.two_tower import join_towers, save_towers
 from tandem.training.calibration import first_of, fit_calibration
-from tandem.training.history import write_history, write_tensorboard
+from tandem.training.history import with_chosen, write_history, write_tensorboard
 from tandem.training.keras_loop import KerasTask, KerasTrainer, LoopParameters
 from tandem.training.task import Metrics
 from tandem.training.two_tower_data import columns_of
@@ -96,8 +96,9 @@ class TwoTowerTrainer:
             config = job.config.model_copy(update={"scale": towers.scale, "bias": towers.bias})
             plain = make_towers(job.config, "fp32", job.seed)
             save_towers((self.user.model, self.item.model), plain, config, staging / "model")
-            write_history(self.loop.state.history, staging / "history.json")
-            write_tensorboard(self.loop.state.history, staging / "tensorboard")
+            history = with_chosen(self.loop.state.history, self.loop.state.best_epoch)
+            write_history(history, staging / "history.json")
+            write_tensorboard(history, staging / "tensorboard")
         for tower, table in ((self.user, job.user_features), (self.item, job.item_features)):
             write_embeddings(tower, table, staging / f"{tower.side}_embeddings", job.sizes, rank, size)
         ids, numbers = columns_of(self.parameters.model)

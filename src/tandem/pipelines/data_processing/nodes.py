@@ -22,17 +22,24 @@ else:
 logger = logging.getLogger(__name__)
 
 SAMPLED_NEGATIVES = 99
+FOLDER = "data/01_raw/movielens"
 
 
 def clean_movielens(
-    raw: RawMovieLens, parameters: MovieLensParameters
+    raw: RawMovieLens, parameters: MovieLensParameters, movielens: str, movielens_path: str | None
 ) -> tuple[DataFrame, DataFrame, DataFrame, dict[str, Any]]:
-    """Interactions, users, items, and the account of what was found in the raw tables."""
+    """Interactions, users, items, and the account of what was found in the raw tables, and where they are from."""
+    from tandem.evaluation.facts import source_facts
     from tandem.sources.interactions import clean_interactions
 
     interactions, quality = clean_interactions(raw, parameters.orphan_ratings)
     logger.info("MovieLens: %s", quality.summary())
-    return interactions, raw.users, raw.items, asdict(quality)
+    return (
+        interactions,
+        raw.users,
+        raw.items,
+        asdict(quality) | {"data": source_facts(movielens, movielens_path, FOLDER)},
+    )
 
 
 def split_movielens(interactions: DataFrame, parameters: NCFParameters, seed: int) -> DataFrame:

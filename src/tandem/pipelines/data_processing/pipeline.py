@@ -17,7 +17,7 @@ def create_movielens_pipeline() -> Pipeline:
         [
             Node(
                 func=nodes.clean_movielens,
-                inputs=["movielens_raw", "params:movielens_cleaning"],
+                inputs=["movielens_raw", "params:movielens_cleaning", "params:movielens", "params:movielens_path"],
                 outputs=[
                     "movielens_interactions",
                     "movielens_users",

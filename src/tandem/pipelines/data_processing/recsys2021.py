@@ -48,6 +48,8 @@ def create_recsys2021_pipeline(**_: object) -> Pipeline:
                     "recsys2021_cleaned_test",
                     "wnd_test@spark",
                     "params:recsys2021_features",
+                    "params:recsys2021",
+                    "params:recsys2021_path",
                 ],
                 outputs="recsys2021_data_quality",
                 name="report_recsys2021_quality",

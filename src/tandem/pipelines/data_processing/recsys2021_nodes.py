@@ -18,6 +18,8 @@ else:
 
 logger = logging.getLogger(__name__)
 
+FOLDER = "data/01_raw/recsys2021"
+
 
 def clean_recsys2021(raw: RawRecSys2021, parameters: RecSys2021FeatureParameters) -> tuple[DataFrame, DataFrame]:
     """Training rows with one value left of each list, and test rows with whole lists."""
@@ -79,14 +81,18 @@ def report_recsys2021_quality(
     test: DataFrame,
     encoded_test: DataFrame,
     parameters: RecSys2021FeatureParameters,
+    recsys2021: str,
+    recsys2021_path: str | None,
 ) -> dict[str, Any]:
-    """What the rows are like: how many, labels, unknown values of the test rows, times in the future, duplicates.
+    """What the rows are like: how many, labels, unknown values of the test rows, times in the future, duplicates; and
+    where they are from.
 
     ``best_auc`` is None where it is not known, as for one kind of engagement: generated rows tell that of any.
     """
+    from tandem.evaluation.facts import source_facts
     from tandem.features.recsys2021_quality import data_quality, summary
 
     best_auc = raw.best_auc if parameters.label == "any" else None
     quality = {**data_quality(train, test, encoded_test), "best_auc": best_auc}
     logger.info("RecSys 2021: %s", summary(quality))
-    return quality
+    return quality | {"data": source_facts(recsys2021, recsys2021_path, FOLDER)}

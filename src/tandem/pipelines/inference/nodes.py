@@ -21,6 +21,7 @@ else:
 logger = logging.getLogger(__name__)
 
 EVALUATED_LENGTH = 10
+PUBLISHED_ALL = "what makes the lists is one like it, trained on all rows, test rows too (ncf.publish)"
 
 
 def predict_ncf_test(
@@ -36,10 +37,11 @@ def predict_ncf_test(
     ``source`` says who answered: ``model``, or ``popularity`` for a user or item that no training row knows. Raises
     UserError where the model was trained on other rows than those of the spec.
     """
-    from tandem.models.ncf_scorer import check_trained_on
+    from tandem.models.ncf_scorer import check_trained_on, evaluated_model
     from tandem.pipelines.inference.scoring import predicted, with_fallback
 
     check_trained_on(model, spec["fingerprint"])
+    model = evaluated_model(model)
     predictions = with_fallback(predicted(test.drop("validation"), model), train)
     if parameters.split != "leave_one_out":
         return predictions, _no_scores()
@@ -59,25 +61,26 @@ def rank_ncf_items(
     interactions: DataFrame,
     users: DataFrame,
     user_table: DataFrame,
-    item_table: DataFrame,
+    item_table: Location,
     parameters: NCFParameters,
 ) -> tuple[DataFrame, DataFrame]:
-    """Published lists of the wanted users, and lists of the test users for the report; seen items are left out.
+    """Published lists of the wanted users, without anything that they have; and lists of the test users for the report,
+    among everything but what they have in training rows, by the model that is evaluated.
 
-    Raises UserError where the model was trained on other rows than those of the spec.
+    A user gets fewer than ``ncf.top_n`` items where no more are left. Raises UserError where the model was trained on
+    other rows than those of the spec.
     """
-    from pyspark.sql import functions as F  # noqa: N812
-
     from tandem.models.ncf_scorer import check_trained_on
-    from tandem.pipelines.inference.scoring import ranked_lists, tested_users, wanted_users
+    from tandem.pipelines.inference.scoring import asked_users, ranked_lists
+    from tandem.training.ncf_catalogue import Catalogue
+    from tandem.training.ncf_scoring import ListRequest
 
     check_trained_on(model, spec["fingerprint"])
-    tested, wanted = tested_users(interactions), wanted_users(interactions, users, parameters)
-    asked, length = wanted.unionByName(tested).distinct(), max(parameters.top_n, EVALUATED_LENGTH)
-    lists = ranked_lists(model, asked, interactions, user_table, item_table, length).cache()
-    published = lists.where(F.col("rank") <= parameters.top_n).join(wanted, "user_id", "left_semi")
-    evaluated = lists.where(F.col("rank") <= EVALUATED_LENGTH).join(tested, "user_id", "left_semi")
-    return published.orderBy("user_id", "rank"), evaluated.orderBy("user_id", "rank")
+    catalogue = Catalogue.read(item_table, int(spec["num_users"]))
+    request = ListRequest(model.resolve(), catalogue, parameters.top_n, EVALUATED_LENGTH)
+    lists = ranked_lists(asked_users(interactions, users, user_table, parameters), request).cache()
+    ordered = lists.orderBy("user_id", "rank")
+    return ordered.where("published").drop("published"), ordered.where("not published").drop("published")
 
 
 def report_ncf(
@@ -86,22 +89,31 @@ def report_ncf(
     candidates: Location,
     interactions: Location,
     train: Location,
+    model: Path,
     spec: dict[str, Any],
+    quality: dict[str, Any],
     baselines: dict[str, Any],
     history: list[dict[str, Any]],
+    parameters: NCFParameters,
+    seed: int,
 ) -> tuple[dict[str, Any], Figure, Figure, Figure]:
-    """The metrics of what was published, beside the baselines on the same rows, and the charts."""
+    """The metrics of what was predicted, beside the baselines on the same rows, and the charts."""
     from tandem.batches.shards import read_columns
     from tandem.evaluation.baselines import BaselineResult, classification_baselines
     from tandem.evaluation.charts import calibration_curve, comparison, loss_curves
     from tandem.evaluation.classification import ClassificationSums
+    from tandem.evaluation.facts import described, training_facts
     from tandem.evaluation.report import build_report, table, verdict
+    from tandem.models.ncf_scorer import evaluated_model
 
     rows = read_columns(predictions, ("item_id", "label", "prediction", "source"))
     trained = read_columns(train, ("item_id", "label"))
-    model, test_positives = _metrics(rows, lists, candidates, interactions, int(spec["num_items"]))
+    metrics, interacted, test_positives = _metrics(rows, lists, candidates, interactions, int(spec["num_items"]))
     simple = classification_baselines(trained["item_id"], trained["label"], rows["item_id"], rows["label"])
-    facts = {
+    published = "evaluated" if evaluated_model(model) == model else "all rows"
+    facts = training_facts(quality, parameters.model_dump(mode="json"), history, seed, published)
+    facts |= {
+        "split": parameters.split,
         "train_rows": len(trained["label"]),
         "test_rows": len(rows["label"]),
         "test_positives": test_positives,
@@ -111,9 +123,12 @@ def report_ncf(
         "feature_spec_fingerprint": spec["fingerprint"],
     }
     ranking = {name: BaselineResult(**result) for name, result in baselines.items()}
-    report = build_report(model, simple, ranking, facts)
-    logger.info("NCF on %s test rows\n%s", f"{len(rows['label']):,}", table(report, "NCF"))
+    report = build_report(metrics, simple, ranking, facts)
+    data = described(quality, interacted, "ratings")
+    logger.info("NCF on %s test rows of %s\n%s", f"{len(rows['label']):,}", data, table(report, "NCF"))
     logger.info("%s", verdict(report, "NCF"))
+    if published != "evaluated":
+        logger.info("These figures are of the NCF that has not seen the test rows; %s", PUBLISHED_ALL)
     return (
         dict(report),
         loss_curves(history, "NCF training"),
@@ -124,8 +139,8 @@ def report_ncf(
 
 def _metrics(
     rows: dict[str, Any], lists: Location, candidates: Location, interactions: Location, num_items: int
-) -> tuple[dict[str, float | None], int]:
-    """All metrics of the model, and the number of test positives."""
+) -> tuple[dict[str, float | None], int, int]:
+    """All metrics of the model, the number of interactions, and that of those in the test."""
     from tandem.batches.shards import read_columns
     from tandem.evaluation.classification import classification_metrics
     from tandem.evaluation.lists import Candidates, Lists, Pairs
@@ -141,4 +156,4 @@ def _metrics(
     if len(asked["label"]):
         *pairs, scores = asked.values()
         metrics |= sampled_ranking_metrics(Candidates(*pairs), scores)
-    return metrics, int(is_test.sum())
+    return metrics, len(is_test), int(is_test.sum())

@@ -18,6 +18,7 @@ def create_recommendations_pipeline(**_: object) -> Pipeline:
                     "recsys2021_user_features@path",
                     "recsys2021_item_features@path",
                     "two_tower_train@path",
+                    "two_tower_test@path",
                     "two_tower_work",
                     "params:two_tower",
                     "params:seed",

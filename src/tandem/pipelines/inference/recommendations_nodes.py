@@ -25,11 +25,15 @@ def find_recsys2021_candidates(
     user_features: Location,
     item_features: Location,
     train: Location,
+    test: Location,
     work: Path,
     parameters: TwoTowerParameters,
     seed: int,
 ) -> Path:
-    """The nearest unseen items of the wanted users, popular ones for unknown users; returns the staged folder."""
+    """The nearest items of the wanted users, popular ones for unknown users; returns the staged folder.
+
+    Nobody gets what it was shown before, in training or test rows, whatever it did with it.
+    """
     import pyarrow.parquet as pq
 
     from tandem.models.two_tower_config import load_config
@@ -40,7 +44,7 @@ def find_recsys2021_candidates(
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
     wanted = choose_users(user_features, parameters.recommendations.users, seed)
-    files = CandidateFiles(user_embeddings, user_features, item_features, train)
+    files = CandidateFiles(user_embeddings, user_features, item_features, (train, test))
     loaded, fingerprint = load_index(index, len(os.sched_getaffinity(0))), load_config(model).model_fingerprint
     with pq.ParquetWriter(staging / "part-00000.parquet", SCHEMA) as writer:
         for table in candidate_tables(files, loaded, fingerprint, wanted, parameters.recommendations.candidates):

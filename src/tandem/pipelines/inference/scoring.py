@@ -1,6 +1,6 @@
 """The trained NCF applied by Spark: predictions and ranked lists, with popularity where the model knows nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,12 +8,14 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from tandem.features.splits import TEST
+from tandem.features.vocabulary import UNKNOWN
 from tandem.parameters import NCFParameters
+from tandem.training.ncf_scoring import ListRequest
 
 # Rows of prior belief in the overall share of positives, for the popularity that answers for the unknown.
 PRIOR_ROWS = 10.0
 
-LISTS_SCHEMA = "user_id long, item int, rank int, score double"
+LISTS_SCHEMA = "user_id long, item_id long, rank int, score double, source string, published boolean"
 
 
 def predicted(rows: DataFrame, model: Path) -> DataFrame:
@@ -49,59 +51,44 @@ def with_fallback(predictions: DataFrame, train: DataFrame) -> DataFrame:
     return answered.select(*predictions.columns, "source")
 
 
-def tested_users(interactions: DataFrame) -> DataFrame:
-    """The users with a test interaction: user_id."""
-    return interactions.where(F.col("split") == TEST).select("user_id").distinct()
+def asked_users(
+    interactions: DataFrame, users: DataFrame, user_table: DataFrame, parameters: NCFParameters
+) -> DataFrame:
+    """The users to recommend to, and those with test interactions: what ``rank_items`` takes of each."""
+    is_test = F.col("split") == TEST
+    per_user = interactions.groupBy("user_id").agg(
+        F.collect_list(F.when(~is_test, F.col("item_id"))).alias("trained"),
+        F.collect_list(F.when(is_test, F.col("item_id"))).alias("tested"),
+    )
+    chosen = parameters.recommend_users
+    wanted = users.select("user_id") if chosen == "all" else _named(chosen)
+    joined = wanted.distinct().withColumn("wanted", F.lit(True)).join(per_user, "user_id", "full_outer")
+    joined = joined.join(user_table.select("user_id", "user"), "user_id", "left")
+    nothing = F.array().cast("array<long>")
+    asked = joined.select(
+        "user_id",
+        F.coalesce("user", F.lit(UNKNOWN)).alias("user"),
+        F.coalesce("trained", nothing).alias("trained"),
+        F.coalesce("tested", nothing).alias("tested"),
+        F.lit(True).alias("wanted") if chosen == "all" else F.coalesce("wanted", F.lit(False)).alias("wanted"),
+    )
+    return asked.where(F.col("wanted") | (F.size("tested") > 0))
 
 
-def wanted_users(interactions: DataFrame, users: DataFrame, parameters: NCFParameters) -> DataFrame:
-    """The users to recommend to: user_id."""
-    if parameters.recommend_users == "all":
-        return users.select("user_id").unionByName(interactions.select("user_id")).distinct()
-    ids = pa.table({"user_id": pa.array(sorted(set(parameters.recommend_users)), pa.int64())})
+def _named(users: Iterable[int]) -> DataFrame:
+    ids = pa.table({"user_id": pa.array(sorted(set(users)), pa.int64())})
     return SparkSession.active().createDataFrame(ids)
 
 
-def ranked_lists(
-    model: Path,
-    users: DataFrame,
-    interactions: DataFrame,
-    user_table: DataFrame,
-    item_table: DataFrame,
-    length: int,
-) -> DataFrame:
-    """user_id, item_id, rank, score, source: by the model for known users, by popularity for all others.
-
-    Items of the users' training interactions are left out.
+def ranked_lists(asked: DataFrame, request: ListRequest) -> DataFrame:
+    """user_id, item_id, rank, score, source, and whether the list is ``published`` or evaluated; asked: those of
+    ``asked_users``.
     """
-    folder = model.resolve()
 
     def rank(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         from tandem.training.ncf_scoring import rank_items
 
-        return rank_items(batches, folder, length)
+        return rank_items(batches, request)
 
-    ids = item_table.select("item", "item_id")
-    seen = interactions.where(F.col("split") != TEST).join(ids, "item_id").groupBy("user_id")
-    known = users.join(user_table.select("user_id", "user"), "user_id")
-    asked = known.join(seen.agg(F.collect_list("item").alias("seen")), "user_id").select("user_id", "user", "seen")
-    cores = users.sparkSession.sparkContext.defaultParallelism
-    ranked = asked.repartition(cores).mapInArrow(rank, LISTS_SCHEMA).join(F.broadcast(ids), "item")
-    by_model = ranked.select("user_id", "item_id", "rank", "score", F.lit("model").alias("source"))
-    unknown = users.join(user_table.select("user_id"), "user_id", "left_anti")
-    by_popularity = unknown.crossJoin(F.broadcast(_popular(item_table, user_table, length)))
-    return by_model.unionByName(by_popularity.select("user_id", "item_id", "rank", "score", "source"))
-
-
-def _popular(item_table: DataFrame, user_table: DataFrame, length: int) -> DataFrame:
-    """The most popular items with their share of the training users as score."""
-    best = item_table.orderBy(F.desc("popularity"), "item_id").limit(length)
-    users = user_table.agg(F.count("*").alias("users"))
-    numbered = best.agg(F.sort_array(F.collect_list(F.struct(-F.col("popularity"), "item_id"))).alias("items"))
-    exploded = numbered.crossJoin(users).select("users", F.posexplode("items").alias("position", "of"))
-    return exploded.select(
-        F.col("of.item_id").alias("item_id"),
-        (F.col("position") + 1).alias("rank"),
-        (-F.col("of.col1") / F.col("users")).alias("score"),
-        F.lit("popularity").alias("source"),
-    )
+    cores = asked.sparkSession.sparkContext.defaultParallelism
+    return asked.repartition(cores).mapInArrow(rank, LISTS_SCHEMA)

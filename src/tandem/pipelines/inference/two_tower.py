@@ -34,6 +34,8 @@ def create_two_tower_pipeline(**_: object) -> Pipeline:
                     "two_tower_history",
                     "recsys2021_feature_spec",
                     "recsys2021_data_quality",
+                    "params:two_tower",
+                    "params:seed",
                 ],
                 outputs=[
                     "two_tower_metrics",

@@ -46,12 +46,15 @@ def report_two_tower(
     history: list[dict[str, Any]],
     spec: dict[str, Any],
     quality: dict[str, Any],
+    parameters: TwoTowerParameters,
+    seed: int,
 ) -> tuple[dict[str, Any], Figure, Figure, Figure]:
     """The metrics of what was published, beside the baselines on the same rows, and the charts."""
     from tandem.batches.shards import read_columns
     from tandem.evaluation.baselines import BaselineResult, classification_baselines
     from tandem.evaluation.charts import calibration_curve, comparison, loss_curves
     from tandem.evaluation.classification import ClassificationSums, classification_metrics
+    from tandem.evaluation.facts import described, training_facts
     from tandem.evaluation.report import build_report, table, verdict
 
     rows = read_columns(predictions, ("user", "tweet", "label", "prediction"))
@@ -59,7 +62,7 @@ def report_two_tower(
     model = classification_metrics(rows["label"], rows["prediction"]) | retrieval["model"]
     simple = classification_baselines(trained["tweet"], trained["label"], rows["tweet"], rows["label"])
     ranking = {name: BaselineResult(retrieval[name], {}, 0.0) for name in ("popularity", "random")}
-    facts = {
+    facts = training_facts(quality, parameters.model_dump(mode="json"), history, seed) | {
         "train_rows": len(trained["label"]),
         "test_rows": len(rows["label"]),
         "test_positives": int(rows["label"].sum()),
@@ -70,7 +73,8 @@ def report_two_tower(
         "feature_spec_fingerprint": spec["fingerprint"],
     }
     report = build_report(model, simple, ranking, facts)
-    logger.info("Two-tower on %s test rows\n%s", f"{len(rows['label']):,}", table(report, "two-tower"))
+    data = described(quality, len(trained["label"]) + len(rows["label"]), "rows")
+    logger.info("Two-tower on %s test rows of %s\n%s", f"{len(rows['label']):,}", data, table(report, "two-tower"))
     if facts["test_positives"] in (0, facts["test_rows"]):
         logger.warning("All test labels are equal: AUC, average precision and RCE are undefined, and left empty")
     logger.info("%s", verdict(report, "two-tower"))

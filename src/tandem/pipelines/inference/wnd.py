@@ -25,6 +25,7 @@ def create_wnd_pipeline(**_: object) -> Pipeline:
                     "recsys2021_data_quality",
                     "wnd_baselines",
                     "wnd_history",
+                    "params:seed",
                 ],
                 outputs=["wnd_metrics", "wnd_loss_curves", "wnd_comparison", "wnd_calibration"],
                 name="report_wnd",

@@ -39,12 +39,14 @@ def report_wnd(
     quality: dict[str, Any],
     baselines: dict[str, Any],
     history: list[dict[str, Any]],
+    seed: int,
 ) -> tuple[dict[str, Any], Figure, Figure, Figure]:
     """The metrics of what was predicted, beside the baselines on the same rows, and the charts."""
     from tandem.batches.shards import read_columns
     from tandem.evaluation.baselines import BaselineResult
     from tandem.evaluation.charts import calibration_curve, comparison, loss_curves
     from tandem.evaluation.classification import ClassificationSums, classification_metrics
+    from tandem.evaluation.facts import described, training_facts
     from tandem.evaluation.report import build_report, table, verdict
     from tandem.training.click_scoring import parameters_of
 
@@ -53,7 +55,7 @@ def report_wnd(
     rows = read_columns(predictions, ("label", "prediction"))
     trained = read_columns(train, ("label",))
     simple = {name: BaselineResult(**result) for name, result in baselines.items()}
-    facts = {
+    facts = training_facts(quality, trained_with.model_dump(mode="json"), history, seed) | {
         "train_rows": len(trained["label"]),
         "test_rows": len(rows["label"]),
         "test_positives": int(rows["label"].sum()),
@@ -61,7 +63,8 @@ def report_wnd(
         "feature_spec_fingerprint": spec["fingerprint"],
     }
     report = build_report(classification_metrics(rows["label"], rows["prediction"]), {}, simple, facts)
-    logger.info("%s on %s test rows\n%s", title, f"{len(rows['label']):,}", table(report, short_title))
+    data = described(quality, len(trained["label"]) + len(rows["label"]), "rows")
+    logger.info("%s on %s test rows of %s\n%s", title, f"{len(rows['label']):,}", data, table(report, short_title))
     if facts["test_positives"] in (0, facts["test_rows"]):
         logger.warning("All test labels are equal: AUC, average precision and RCE are undefined, and left empty")
     logger.info("%s", verdict(report, title))
