@@ -2,13 +2,14 @@
 
 from kedro.config import OmegaConfigLoader
 
+from tandem.end_of_run import EndOfRunHook
 from tandem.hooks import LazySparkHook, NodeTimesHook, ParametersHook
 from tandem.one_run import OneRunHook
 from tandem.requirements import RequirementsHook
 
 # Of two that want to be first, the later is: parameters are checked, then the folder is locked. So it is of the others:
 # what is not installed is told, then Spark starts.
-HOOKS = (OneRunHook(), ParametersHook(), LazySparkHook(), NodeTimesHook(), RequirementsHook())
+HOOKS = (OneRunHook(), ParametersHook(), LazySparkHook(), NodeTimesHook(), EndOfRunHook(), RequirementsHook())
 
 CONFIG_LOADER_CLASS = OmegaConfigLoader
 # Giving this replaces the default as a whole. "soft": an environment changes single keys of a block, not all of it.
