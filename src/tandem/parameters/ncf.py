@@ -121,8 +121,8 @@ class NCFParameters(Parameters):
     recommend_users: Literal["all"] | tuple[int, ...] = "all"
     baselines: NCFBaselineParameters = NCFBaselineParameters()
 
-    def publishes_all(self, movielens: str | None) -> bool:
-        """Whether the published model learns the test rows too; movielens: which data were prepared."""
+    def publishes_all(self, movielens: str) -> bool:
+        """Whether the published model learns the test rows too; movielens: which data there are."""
         return self.publish == "all" or (self.publish == "auto" and movielens == "parquet")
 
     @model_validator(mode="after")

@@ -25,11 +25,11 @@ def train_ncf(
     user_table: Location,
     item_table: Location,
     spec: dict[str, Any],
-    quality: dict[str, Any],
     checkpoints: Path,
     work: Path,
     parameters: NCFParameters,
     distributed: DistributedParameters,
+    movielens: str,
     seed: int,
 ) -> tuple[Path, list[dict[str, Any]], list[dict[str, Any]], Path]:
     """Train on ranks of their own; returns the staged model, the history, the binding table, the event files.
@@ -41,7 +41,7 @@ def train_ncf(
 
     staging = work / "staging"
     shutil.rmtree(staging, ignore_errors=True)
-    learnt = test if parameters.publishes_all(quality.get("data", {}).get("dataset")) else None
+    learnt = test if parameters.publishes_all(movielens) else None
     job = ncf_job(
         FeatureSpec.from_json(spec), parameters, seed, train, learnt, user_table, item_table, staging, checkpoints
     )
