@@ -1,5 +1,6 @@
 """A log of one's own in Parquet goes the way that MovieLens' files go."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -37,3 +38,8 @@ def test_a_log_with_hashed_ids_alone_ends_with_lists(project: Project, tmp_path:
     lists = pq.read_table(project.path("data/07_model_output/ncf/recommendations.parquet")).to_pydict()
     assert set(lists["user_id"]) == set(log.column("user_id").to_pylist())
     assert set(lists["item_id"]) <= set(log.column("item_id").to_pylist())
+    had = set(zip(log.column("user_id").to_pylist(), log.column("item_id").to_pylist(), strict=True))
+    assert not set(zip(lists["user_id"], lists["item_id"], strict=True)) & had
+    data = json.loads(project.path("data/08_reporting/ncf/metrics.json").read_text())["data"]
+    assert (data["dataset"], data["source"], data["generated"]) == ("parquet", str(tmp_path), False)
+    assert data["published_model"] == "all rows", "nobody publishes a model that has not seen a fifth of his log"

@@ -1,9 +1,17 @@
 import json
 
-from tandem.training.history import write_history, write_tensorboard
+from tandem.training.history import with_chosen, write_history, write_tensorboard
 
 HISTORY = [
-    {"epoch": 1, "train_loss": 0.7, "val_ndcg@10": 0.1, "seconds": 2.0, "learning_rate": 0.01},
+    {
+        "epoch": 1,
+        "phase": "search",
+        "chosen": True,
+        "train_loss": 0.7,
+        "val_ndcg@10": 0.1,
+        "seconds": 2.0,
+        "learning_rate": 0.01,
+    },
     {"epoch": 2, "train_loss": 0.5, "val_ndcg@10": None, "seconds": 2.0, "learning_rate": 0.005},
 ]
 
@@ -24,3 +32,16 @@ def test_tensorboard_reads_the_event_file(tmp_path):
     assert round(values["loss/train", 2], 6) == 0.5
     assert round(values["validation/ndcg@10", 1], 6) == 0.1
     assert ("validation/ndcg@10", 2) not in values
+    assert {tag for tag, _ in values} == {
+        "loss/train",
+        "validation/ndcg@10",
+        "training/seconds",
+        "training/learning_rate",
+    }
+
+
+def test_the_best_epoch_of_the_search_is_marked():
+    phases = ("search", "search", "refit", "refit")
+    marked = with_chosen([{"epoch": number + 1, "phase": phase} for number, phase in enumerate(phases)], 2)
+    assert [record.get("chosen") for record in marked] == [None, True, None, None]
+    assert [record.get("chosen") for record in with_chosen([{"epoch": 1}, {"epoch": 2}], 1)] == [True, None]
