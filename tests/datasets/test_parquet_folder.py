@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from kedro.io import DataCatalog
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from tandem.datasets import ParquetFolderDataset
@@ -97,3 +97,87 @@ def test_the_preview_shows_the_first_rows(tmp_path: Path) -> None:
     assert preview["columns"] == ["id", "name"]
     assert preview["data"][:2] == [[0, "x"], [1, "x"]]
     assert len(preview["data"]) == len(preview["index"]) == 10
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("exp[12]", "exp1"), ("exp{a,b}", "expa"), ("a%20b", "a b"), ("a#b: c?*", "a"), ("Füße, 日本", "F")],
+)
+def test_a_folder_of_any_name_is_itself_and_no_other(
+    spark: SparkSession, tmp_path: Path, name: str, meant: str
+) -> None:
+    ParquetFolderDataset(str(tmp_path / meant / "rows")).save(pa.table({"id": [1]}))
+    dataset = ParquetFolderDataset(str(tmp_path / name / "rows"))
+    dataset.save(spark.range(2, 4).coalesce(1))
+    assert sorted(row["id"] for row in dataset.load().collect()) == [2, 3]
+    assert pq.read_table(tmp_path / name / "rows")["id"].to_pylist() == [2, 3]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, meant])
+
+
+def test_a_folder_of_this_machine_is_one_whatever_hadoop_has_for_default(spark: SparkSession, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    settings = {
+        "fs.defaultFS": "viewfs://cluster",
+        f"fs.viewfs.mounttable.cluster.link./{tmp_path.parts[1]}": elsewhere.as_uri(),
+    }
+    hadoop = spark._jsc.hadoopConfiguration()
+    before = {name: hadoop.get(name) for name in settings}
+    for name, value in settings.items():
+        hadoop.set(name, value)
+    try:
+        dataset = ParquetFolderDataset(str(tmp_path / "rows"))
+        dataset.save(spark.range(3).coalesce(1))
+        assert sorted(row["id"] for row in dataset.load().collect()) == [0, 1, 2]
+    finally:
+        for name, value in before.items():
+            hadoop.unset(name) if value is None else hadoop.set(name, value)
+    assert list(elsewhere.iterdir()) == []
+    assert [file.name for file in (tmp_path / "rows").iterdir()] == ["part-00000.parquet"]
+
+
+class _Losing(ParquetFolderDataset):
+    """Of what was written the last file is lost, or broken, before it takes its place."""
+
+    how = "lost"
+
+    def _write_spark(self, data: DataFrame, folder: Path) -> int:
+        rows = super()._write_spark(data, folder)
+        last = max(folder.iterdir())
+        if self.how == "lost":
+            last.unlink()
+        else:
+            last.write_bytes(last.read_bytes()[:-9])
+        return rows
+
+
+@pytest.mark.parametrize(("how", "said"), [("lost", "4 rows were written, and 2 are in"), ("broken", "is broken")])
+def test_rows_that_are_not_there_replace_nothing(spark: SparkSession, tmp_path: Path, how: str, said: str) -> None:
+    dataset = _Losing(str(tmp_path / "rows"), load_as="arrow")
+    dataset.how = how
+    dataset.save(pa.table({"id": [1]}))
+    with pytest.raises(UserError, match=rf"rows stays as it was: .*{said}.*run again"):
+        dataset.save(spark.range(4).repartition(2))
+    assert dataset.load().to_pydict() == {"id": [1]}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["rows"]
+
+
+@pytest.mark.parametrize("adaptive", ["true", "false"])
+def test_no_rows_are_a_table_too(spark: SparkSession, tmp_path: Path, adaptive: str) -> None:
+    dataset = ParquetFolderDataset(str(tmp_path / "rows"))
+    name = "spark.sql.adaptive.enabled"
+    before = spark.conf.get(name)
+    spark.conf.set(name, adaptive)
+    try:
+        nothing = spark.range(9).where("id > 9")
+        for rows in (
+            nothing,
+            nothing.groupBy("id").count(),
+            nothing.orderBy("id"),
+            spark.createDataFrame([], "id int"),
+        ):
+            dataset.save(rows)
+            assert dataset.load().count() == 0
+            assert "id" in dataset.load().columns
+    finally:
+        spark.conf.set(name, before)

@@ -55,3 +55,16 @@ def test_a_place_that_cannot_be_written_keeps_the_staging_folder(tmp_path: Path)
     with pytest.raises(UserError, match=r"cannot write .*file/ncf"):
         StagedFolderDataset(str(tmp_path / "file" / "ncf")).save(staging)
     assert (staging / "weights").read_text() == "trained"
+
+
+def test_a_folder_without_what_belongs_in_it_replaces_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "ncf"
+    dataset = StagedFolderDataset(str(target), files=["weights", "config.json"])
+    first = _folder(tmp_path / "first", "first")
+    (first / "config.json").write_text("{}")
+    dataset.save(first)
+    half = _folder(tmp_path / "half", "second")
+    with pytest.raises(UserError, match=r"ncf stays as it was: .*half, lacks config\.json"):
+        dataset.save(half)
+    assert (target / "weights").read_text() == "first"
+    assert (half / "weights").read_text() == "second"

@@ -38,3 +38,19 @@ def test_parts_are_named_the_same_every_time(spark, dataset, tmp_path):
 def test_a_missing_folder_is_said(dataset):
     with pytest.raises(DatasetUserError, match="does not exist; make it first: run the whole pipeline"):
         dataset.load()
+
+
+def test_a_folder_may_have_any_name(spark, tmp_path):
+    odd = VocabulariesDataset(str(tmp_path / "a [1]{2,3} #4: %20" / "vocabularies"), ["user", "tweet"])
+    odd.save(spark.createDataFrame(ROWS, SCHEMA))
+    assert odd.load()["user"].count() == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["a [1]{2,3} #4: %20"]
+
+
+def test_no_vocabularies_replace_none_that_are_not_there(spark, dataset):
+    dataset.save(spark.createDataFrame(ROWS, SCHEMA))
+    with pytest.raises(DatasetUserError, match=r"vocabularies stays as it was: 4 rows were written, and 3 are in"):
+        dataset.save(spark.createDataFrame([*ROWS, ("another", "x", 1, 1)], SCHEMA))
+    assert dataset.load()["user"].count() == 2
+    dataset.save(spark.createDataFrame([], SCHEMA))
+    assert [found.count() for found in dataset.load().values()] == [0, 0, 0]

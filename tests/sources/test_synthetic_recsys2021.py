@@ -5,11 +5,12 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from tandem.errors import UserError
+from tandem.sources import synthetic_recsys2021
 from tandem.sources.recsys2021 import SCHEMA, read_recsys2021
 from tandem.sources.recsys2021_format import ENGAGEMENTS, NAMES, SEPARATOR, problem
 from tandem.sources.recsys2021_manifest import Manifest, read_manifest
@@ -219,6 +220,26 @@ def test_what_was_generated_is_replaced_as_a_whole(spark: SparkSession, tmp_path
     write_synthetic_recsys2021(spark, tmp_path / "out", rows=200, seed=1)
     assert len(half(tmp_path / "out", "train")) + len(half(tmp_path / "out", "test")) == 200
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("raw", [False, True])
+def test_rows_that_are_lost_replace_nothing(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raw: bool
+) -> None:
+    out = tmp_path / "out [1]: {2}"
+    write_synthetic_recsys2021(spark, out, rows=100, seed=1, raw=raw)
+    write = synthetic_recsys2021._write
+
+    def losing(rows: DataFrame, folder: Path, *, raw: bool) -> None:
+        write(rows, folder, raw=raw)
+        next((folder / "test").iterdir()).unlink()
+
+    monkeypatch.setattr(synthetic_recsys2021, "_write", losing)
+    before = sorted(path.stat().st_ino for path in out.rglob("*"))
+    with pytest.raises(UserError, match=r"stays as it was: 200 rows were generated, and 1\d\d are in the new files"):
+        write_synthetic_recsys2021(spark, out, rows=200, seed=1, raw=raw)
+    assert sorted(path.stat().st_ino for path in out.rglob("*")) == before
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]
 
 
 def test_a_manifest_of_another_version_is_none(tmp_path: Path) -> None:

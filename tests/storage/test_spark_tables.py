@@ -14,7 +14,9 @@ from tandem.batches.streaming import StreamedRows
 from tandem.datasets import MovieLensDataset, ParquetFolderDataset, RecSys2021Dataset, VocabulariesDataset
 from tandem.datasets.user_errors import DatasetUserError
 from tandem.sources.synthetic_movielens import write_synthetic_movielens
+from tandem.storage import tables
 from tandem.storage.locations import RemotePath
+from tandem.storage.tables import new_files
 
 
 def test_a_table_of_spark_is_read_by_spark_arrow_and_ranks(spark: SparkSession, s3: S3Server) -> None:
@@ -40,6 +42,20 @@ def test_a_failed_job_of_spark_leaves_the_table_as_it_was(spark: SparkSession, s
     saved.save(spark.range(3))
     with pytest.raises(Exception, match="no such row"):
         saved.save(spark.range(5).selectExpr("if(id = 4, raise_error('no such row'), id) as id"))
+    assert sorted(row["id"] for row in saved.load().collect()) == [0, 1, 2]
+
+
+def test_rows_that_are_not_there_replace_no_table(
+    spark: SparkSession, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = s3.bucket() / "train.parquet"
+    lead_spark(spark, s3, folder)
+    saved = ParquetFolderDataset(str(folder))
+    saved.save(spark.range(3))
+    monkeypatch.setattr(tables, "new_files", lambda staging: new_files(staging)[1:])
+    with pytest.raises(DatasetUserError, match=r"train.parquet stays as it was: 6 rows were written, and 3 are in"):
+        saved.save(spark.range(6).repartition(2))
+    monkeypatch.undo()
     assert sorted(row["id"] for row in saved.load().collect()) == [0, 1, 2]
 
 

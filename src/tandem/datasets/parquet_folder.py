@@ -11,7 +11,7 @@ from kedro_datasets._typing import TablePreview
 from tandem.datasets.user_errors import DatasetUserError, user_errors
 from tandem.errors import UserError
 from tandem.sources.staging import staged_folder
-from tandem.storage.locations import RemotePath, location
+from tandem.storage.locations import LITERALLY, RemotePath, location, spark_target
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -111,62 +111,61 @@ class ParquetFolderDataset(AbstractDataset["DataFrame | pa.Table", "DataFrame | 
     def _read_spark(self, path: Path) -> DataFrame:
         from tandem.datasets.spark_session import spark_session
 
-        reader, schema = spark_session().read, _spark_schema(path)
-        return (reader.schema(schema) if schema else reader).parquet(str(path))
+        reader, schema = spark_session().read.options(**LITERALLY), _spark_schema(path)
+        return (reader.schema(schema) if schema else reader).parquet(spark_target(path))
 
     def save(self, data: DataFrame | pa.Table) -> None:
-        """Write the rows beside the folder and swap them in.
+        """Write the rows beside the folder, look whether all are there, and swap them in.
 
         Raises:
-            DatasetUserError: the place cannot be written.
+            DatasetUserError: the place cannot be written, or not all rows are there afterwards.
         """
         import pyarrow as pa
+
+        from tandem.datasets.spark_writes import check_written
 
         if isinstance(self._filepath, RemotePath):
             with user_errors():
                 self._save_remote(data, self._filepath)
             return
-        with user_errors(), staged_folder(self._filepath.absolute()) as staging:
-            if isinstance(data, pa.Table):
-                self._write_table(data, staging)
-            else:
-                self._write_spark(data, staging)
+        target = self._filepath.absolute()
+        with user_errors(), staged_folder(target) as staging:
+            rows = self._write_table(data, staging) if isinstance(data, pa.Table) else self._write_spark(data, staging)
+            check_written(target, staging.glob("*.parquet"), rows)
 
     def _save_remote(self, data: DataFrame | pa.Table, folder: RemotePath) -> None:
         import pyarrow as pa
 
+        from tandem.datasets.spark_writes import check_written, write_parquet
         from tandem.storage.parquet import write_table
-        from tandem.storage.tables import staged_table
+        from tandem.storage.tables import new_files, staged_table
 
         with staged_table(folder) as staging:
             if isinstance(data, pa.Table):
                 write_table(data, staging / "part-00000.parquet", compression=self._compression)
-                return
-            from tandem.datasets.remote_tables import write_remote
-            from tandem.datasets.spark_session import stopped_by_interrupt
+                rows = data.num_rows
+            else:
+                rows = write_parquet(data, staging, compression=self._compression)
+            check_written(folder, new_files(staging), rows)
 
-            writer = data.write.mode("append").option("compression", self._compression)
-            with stopped_by_interrupt(data.sparkSession):
-                write_remote(writer, staging)
-
-    def _write_table(self, data: pa.Table, folder: Path) -> None:
+    def _write_table(self, data: pa.Table, folder: Path) -> int:
         import pyarrow.parquet as pq
 
         pq.write_table(data, folder / "part-00000.parquet", compression=self._compression)
+        return int(data.num_rows)
 
-    def _write_spark(self, data: DataFrame, folder: Path) -> None:
-        from tandem.datasets.spark_session import stopped_by_interrupt
+    def _write_spark(self, data: DataFrame, folder: Path) -> int:
+        from tandem.datasets.spark_writes import write_parquet
         from tandem.storage.parquet_footer import sort_encodings
 
-        writer = data.write.mode("append").option("compression", self._compression)
-        with stopped_by_interrupt(data.sparkSession):
-            writer.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false").parquet(str(folder))
+        rows = write_parquet(data, folder, compression=self._compression)
         for checksum in folder.rglob(".*.crc"):
             checksum.unlink()
         # Spark's names carry a random number; these are the same every time, in the same order.
         for part in sorted(folder.glob("part-*.parquet")):
             sort_encodings(part)
             part.rename(folder / f"{'-'.join(part.name.split('-')[:2])}.parquet")
+        return rows
 
     def preview(self) -> TablePreview:
         """The first rows, for kedro-viz: one batch of one file, and no Spark; none of a remote table."""

@@ -83,11 +83,17 @@ class StagedFolderDataset(AbstractDataset[Path, Path]):
         """Move the folder ``data`` into place.
 
         Raises:
-            DatasetUserError: the place cannot be written.
+            DatasetUserError: the place cannot be written, or a file that belongs in the folder is missing.
         """
         staging = Path(data).absolute()
         if not staging.is_dir():
             raise NotADirectoryError(f"the staging folder {staging} for {self._filepath} does not exist")
+        missing = [name for name in self._files if not (staging / name).exists()]
+        if missing:
+            raise DatasetUserError(
+                f"{self._filepath} stays as it was: what is to take its place, {staging}, lacks {', '.join(missing)}; "
+                "let whatever makes it write that too"
+            )
         with user_errors():
             move_into_place(staging, self._filepath.absolute())
 

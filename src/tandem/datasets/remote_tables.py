@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tandem.datasets.spark_errors import remote_line
 from tandem.errors import UserError
 from tandem.storage.filesystems import explaining
-from tandem.storage.locations import RemotePath, spark_address
+from tandem.storage.locations import RemotePath, spark_address, spark_target
 from tandem.storage.parquet import read_footer
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ def write_remote(writer: DataFrameWriter, folder: RemotePath) -> None:
         UserError: as in :func:`read_remote`.
     """
     with explaining_spark(folder):
-        # The folder has a name of its own, in which no pattern could be.
-        writer.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false").parquet(spark_address(folder))
+        writer.parquet(spark_target(folder))
 
 
 def schema_written_by_spark(footer: Any) -> StructType | None:

@@ -10,7 +10,7 @@ from kedro.io import AbstractDataset
 from tandem.datasets.user_errors import DatasetUserError, user_errors
 from tandem.errors import UserError
 from tandem.sources.staging import staged_folder
-from tandem.storage.locations import RemotePath, location
+from tandem.storage.locations import LITERALLY, RemotePath, location, spark_target
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -62,25 +62,26 @@ class VocabulariesDataset(AbstractDataset["DataFrame", "dict[str, DataFrame]"]):
         for folder in folders.values():
             if not folder.is_dir():
                 raise DatasetUserError(self._missing(folder))
-        return {name: spark_session().read.schema(SCHEMA).parquet(str(folder)) for name, folder in folders.items()}
+        reader = spark_session().read.options(**LITERALLY).schema(SCHEMA)
+        return {name: reader.parquet(spark_target(folder)) for name, folder in folders.items()}
 
     def save(self, data: DataFrame) -> None:
-        """Write all vocabularies beside the folder and swap them in.
+        """Write all vocabularies beside the folder, look whether all rows are there, and swap them in.
 
         Raises:
-            DatasetUserError: the place cannot be written.
+            DatasetUserError: the place cannot be written, or not all rows are there afterwards.
         """
-        from tandem.datasets.spark_session import stopped_by_interrupt
+        from tandem.datasets.spark_writes import check_written, write_parquet
 
         if isinstance(self._filepath, RemotePath):
             with user_errors():
                 self._save_remote(data, self._filepath)
             return
-        with user_errors(), staged_folder(self._filepath.absolute()) as staging:
-            writer = data.write.mode("append").partitionBy(NAME)
-            with stopped_by_interrupt(data.sparkSession):
-                writer.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false").parquet(str(staging))
+        target = self._filepath.absolute()
+        with user_errors(), staged_folder(target) as staging:
+            rows = write_parquet(data, staging, by=NAME)
             self._rename(staging)
+            check_written(target, staging.glob("*.parquet/*.parquet"), rows)
 
     def _missing(self, folder: Path | RemotePath) -> str:
         return f"{folder} does not exist; make it first: {self._made_by or 'run the whole pipeline'}"
@@ -98,12 +99,12 @@ class VocabulariesDataset(AbstractDataset["DataFrame", "dict[str, DataFrame]"]):
         return {name: read_remote(some, SCHEMA) if some else empty for name, some in of_name.items()}
 
     def _save_remote(self, data: DataFrame, folder: RemotePath) -> None:
-        from tandem.datasets.remote_tables import write_remote
-        from tandem.datasets.spark_session import stopped_by_interrupt
-        from tandem.storage.tables import staged_table
+        from tandem.datasets.spark_writes import check_written, write_parquet
+        from tandem.storage.tables import new_files, staged_table
 
-        with staged_table(folder) as staging, stopped_by_interrupt(data.sparkSession):
-            write_remote(data.write.mode("append").partitionBy(NAME), staging)
+        with staged_table(folder) as staging:
+            rows = write_parquet(data, staging, by=NAME)
+            check_written(folder, new_files(staging), rows)
 
     def _rename(self, staging: Path) -> None:
         """Spark's names carry a random number; these are the same every time, in the same order."""

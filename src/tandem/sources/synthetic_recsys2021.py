@@ -23,6 +23,8 @@ from tandem.sources.staging import staged_folder
 from tandem.sources.synthetic_recsys2021_draws import Draws
 from tandem.sources.synthetic_recsys2021_planted import Planted
 from tandem.sources.synthetic_recsys2021_unique import Unique
+from tandem.storage.locations import spark_target
+from tandem.storage.parquet import read_footer
 
 TRAIN, TEST = "train", "test"
 TEST_SHARE = 0.2
@@ -59,6 +61,7 @@ def write_synthetic_recsys2021(
     # Java's working directory is the one that it was started in.
     with staged_folder(out.absolute()) as folder, _fast_for_long_expressions(spark):
         _write(source.rows().select(*NAMES, split), folder, raw=raw)
+        _check_written(out, folder, rows)
         manifest = _manifest(source.truth().select("*", split), rows, kind, seed)
         (folder / MANIFEST).write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
     return manifest
@@ -108,13 +111,30 @@ def _write(rows: DataFrame, folder: Path, *, raw: bool) -> None:
         rows = rows.select(F.concat_ws(SEPARATOR, *texts).alias("value"), "split")
     halves = folder / "halves"
     writer = rows.write.partitionBy("split").option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
-    (writer.text if raw else writer.parquet)(str(halves))
+    (writer.text if raw else writer.parquet)(spark_target(halves))
     for half in (TRAIN, TEST):
         (folder / half).mkdir()
         # Spark's names carry a random number; these are the same every time.
         for part in sorted((halves / f"split={half}").glob("part-*")):
             part.rename(folder / half / ("-".join(part.name.split("-")[:2]) + ("" if raw else ".parquet")))
     shutil.rmtree(halves)
+
+
+def _check_written(out: Path, folder: Path, rows: int) -> None:
+    parts = [part for half in (TRAIN, TEST) for part in (folder / half).iterdir()]
+    found = sum(_rows_in(part) for part in parts)
+    if found != rows:
+        raise UserError(
+            f"{out} stays as it was: {rows:,} rows were generated, and {found:,} are in the new files; look whether "
+            "its storage is sound and nothing else writes or removes there, and run again"
+        )
+
+
+def _rows_in(part: Path) -> int:
+    if part.suffix == ".parquet":
+        return int(read_footer(part).num_rows)
+    with part.open("rb") as lines:
+        return sum(block.count(b"\n") for block in iter(lambda: lines.read(1 << 20), b""))
 
 
 def _manifest(truth: DataFrame, rows: int, kind: Kind, seed: int) -> Manifest:

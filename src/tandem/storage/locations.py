@@ -1,6 +1,7 @@
 """Where data are: a path of this machine, or an address such as ``s3://bucket/folder``."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -86,6 +87,10 @@ def on_this_machine(place: Path | RemotePath, parameter: str) -> Path:
     return place
 
 
+# Options of a Spark reader that takes paths as they are, of spark_target: even escaped, Hadoop takes no pattern with a
+# colon behind it.
+LITERALLY = {"__globPaths__": "false"}
+
 # As a field of a model it is a text in JSON.
 Location = Annotated[
     Path | RemotePath, PlainValidator(location), PlainSerializer(str, return_type=str, when_used="json")
@@ -95,11 +100,23 @@ Places = Path | RemotePath | tuple[Path | RemotePath, ...]
 
 
 def spark_address(place: Path | RemotePath) -> str:
-    """What Spark reads or writes literally: brackets and the like would be a pattern. S3 is its connector's s3a."""
+    """What Spark reads literally: brackets and the like would be a pattern. S3 is its connector's s3a."""
+    return _address(place, _escaped)
+
+
+def spark_target(place: Path | RemotePath) -> str:
+    """What Spark writes to: no pattern there, and so nothing to escape.
+
+    Never a bare path: that would be one of Hadoop's default file system, which need not be this machine's.
+    """
+    return _address(place, str)
+
+
+def _address(place: Path | RemotePath, written: Callable[[str], str]) -> str:
     if isinstance(place, Path):
-        return f"file://{_escaped(str(place.absolute()))}"
+        return f"file://{written(str(place.absolute()))}"
     scheme = "s3a" if place.is_s3 else place.scheme
-    return f"{scheme}://{place.host}/{_escaped(place.key)}"
+    return f"{scheme}://{place.host}/{written(place.key)}"
 
 
 def _escaped(path: str) -> str:

@@ -54,7 +54,7 @@ def staged_table(folder: RemotePath) -> Iterator[RemotePath]:
     write_bytes(staging / _BEGUN, b"")
     try:
         yield staging
-        names = [str(file).removeprefix(f"{folder}/") for file in _written(staging)]
+        names = [str(file).removeprefix(f"{folder}/") for file in new_files(staging)]
     except BaseException:
         _remove(staging)
         raise
@@ -74,7 +74,12 @@ def _newest(found: Iterable[RemotePath]) -> list[str] | None:
     return None
 
 
-def _written(staging: RemotePath) -> list[RemotePath]:
+def new_files(staging: RemotePath) -> list[RemotePath]:
+    """The Parquet files that were written into the sub-folder of a version so far.
+
+    Raises:
+        UserError: the storage refuses to list them.
+    """
     start = len(str(staging)) + 1
     files = listing(staging, recursive=True)
     hidden = re.compile(r"(^|/)[._]")
