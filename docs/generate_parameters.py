@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel
 
 from tandem.parameters import (
+    DataParameters,
     DistributedParameters,
     MovieLensParameters,
     NCFParameters,
@@ -66,7 +67,7 @@ TWO_TOWER_RULES = (
 SPARK_RULES = "See [clusters](clusters.md). Together: a master `k8s://…` needs `kubernetes.image`."
 
 SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
-    ("synthetic_movielens", SyntheticMovieLens, "In `globals.yml`, as the catalog alone reads it: no `--params`."),
+    ("synthetic_movielens", SyntheticMovieLens, ""),
     ("movielens_cleaning", MovieLensParameters, ""),
     ("ncf", NCFParameters, RULES),
     ("recsys2021_features", RecSys2021FeatureParameters, FEATURE_RULES),
@@ -76,37 +77,8 @@ SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("distributed", DistributedParameters, ""),
 )
 
-TOP_LEVEL = {
-    "seed": (
-        "int ≥ 0 and < 2³¹",
-        "of every draw: generated data, splits, negatives, weights, order of the rows, dropout",
-    ),
-    "tables_path": (
-        "path or address",
-        "where Spark's tables are: a folder, `s3://BUCKET/FOLDER` or `hdfs://HOST:PORT/FOLDER`",
-    ),
-    "movielens": (
-        "`synthetic`, `ml-100k`, `ml-1m` or `parquet`",
-        "which data: generated, the published formats, or an interaction log of your own",
-    ),
-    "movielens_path": (
-        "path",
-        "folder (or its address) with the files, or the zip; relative paths start at the project",
-    ),
-    "recsys2021": ("`planted`, `noise`, `unique` or `files`", "which rows: generated in one of three kinds, or files"),
-    "recsys2021_path": (
-        "path",
-        "folder (or its address) with `train/` and `test/`; generated rows are kept in a folder of it",
-    ),
-    "recsys2021_rows": ("int ≥ 100", "generated rows, train and test together"),
-    "recsys2021_future": ("`error`, `keep` or `drop`", "rows of files that have a time which has not come yet"),
-}
-
 # Of parameters whose model says nothing beside their name. A description there takes the place of an entry here.
 MEANINGS = {
-    "synthetic_movielens.users": "generated users",
-    "synthetic_movielens.items": "generated items",
-    "synthetic_movielens.ratings": "generated ratings, at most users x items",
     "ncf.split": "which interactions test: a share of each user's, each user's latest one, or the latest of all",
     "ncf.model.hidden_units": "widths of the MLP's layers",
     "ncf.model.embedding_init_std": "of the normal distribution that embeddings start from",
@@ -151,12 +123,12 @@ class Row(NamedTuple):
 
 def render() -> str:
     """The page. Raises ValueError for a parameter without a meaning, or a meaning without a parameter."""
-    parameters, values = _read("parameters*.yml"), _read("globals.yml")
-    parts = [INTRODUCTION, "## Top level\n", _table(list(_top_level(parameters, values)))]
+    parameters = _read("parameters*.yml")
+    parts = [INTRODUCTION, "## Top level\n", _table(list(_top_level(parameters)))]
     unused = set(MEANINGS)
     for name, model, note in SECTIONS:
         schema = model.model_json_schema()
-        rows = list(_rows(schema, schema.get("$defs", {}), name, (parameters | values).get(name)))
+        rows = list(_rows(schema, schema.get("$defs", {}), name, parameters.get(name)))
         unused -= {row.name for row in rows}
         introduction = " ".join(filter(None, (_sentence(schema), note)))
         parts += [f"## `{name}`\n", f"{introduction}\n", _table(rows)]
@@ -178,8 +150,12 @@ def type_in_words(schema: Schema) -> str:
         return f"list of {type_in_words(schema['items'])}"
     word = {"integer": "int", "number": "float", "boolean": "bool"}.get(schema["type"], schema["type"])
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-    limits = [f"{sign} {schema[key]:g}" for key, sign in signs.items() if key in schema]
+    limits = [f"{sign} {_limit(schema[key])}" for key, sign in signs.items() if key in schema]
     return " ".join([word, " and ".join(limits)]) if limits else word
+
+
+def _limit(number: float) -> str:
+    return "2³¹" if number == 2**31 else f"{number:g}"
 
 
 def _read(pattern: str) -> dict[str, Any]:
@@ -190,12 +166,11 @@ def _read(pattern: str) -> dict[str, Any]:
     return content
 
 
-def _top_level(parameters: Schema, values: Schema) -> Iterator[Row]:
-    for name, (kind, meaning) in TOP_LEVEL.items():
-        value = parameters[name]
-        if isinstance(value, str) and value.startswith("${globals:"):
-            value = values[value.removeprefix("${globals:").rstrip("}")]
-        yield Row(name, kind, "", _value(value), meaning)
+def _top_level(parameters: Schema) -> Iterator[Row]:
+    """What stands beside the blocks: single values, which the catalog reads."""
+    for name, field in DataParameters.model_json_schema()["properties"].items():
+        if "$ref" not in field:
+            yield _row(name, field, parameters.get(name, field.get("default")), nested=False)
 
 
 def _rows(schema: Schema, models: Schema, prefix: str, base: Any) -> Iterator[Row]:

@@ -65,7 +65,7 @@ def on(path: Path) -> tuple[str, str]:
         ("seed=-1", "seed: expected at least 0, found -1"),
         ("seed=4294967296", "seed: expected less than 2147483648, found 4294967296"),
         ("distributed.num_ranks=0", "distributed.num_ranks: expected 'auto' or at least 1, found 0"),
-        ("movielens=ml-10m", "movielens: ml-10m is not known; choose one of synthetic, ml-100k, ml-1m"),
+        ("movielens=ml-10m", "movielens: expected 'synthetic', 'ml-100k', 'ml-1m' or 'parquet', found 'ml-10m'"),
     ],
 )
 def test_a_wrong_parameter_is_named(attempts: Project, parameter: str, line: str) -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kedro.config import OmegaConfigLoader
 from kedro.framework.project import configure_project, pipelines
 from kedro.pipeline.node import Node
 from kedro.validation import TypeExtractor
 from pydantic import BaseModel
 
 from projects import ROOT
+from tandem.config_loader import ConfigLoader
 from tandem.hooks import parameter_types, submit_arguments
 
 LAYERS = ("raw", "intermediate", "primary", "feature", "model_input", "models", "model_output", "reporting")
@@ -31,7 +31,7 @@ HEAVY = {"pyspark", "torch", "tensorflow", "keras"}
 
 @pytest.fixture(scope="module")
 def catalog() -> dict[str, dict[str, Any]]:
-    loader = OmegaConfigLoader(str(ROOT / "conf"), base_env="base", default_run_env="local")
+    loader = ConfigLoader(str(ROOT / "conf"), base_env="base", default_run_env="base")
     return dict(loader["catalog"])
 
 

@@ -27,7 +27,7 @@ def invalid_parameters(name: str, type_: Any, error: ValidationError) -> list[st
     """One short text for each parameter that does not fit, by its full name: ``ncf.epochs: expected …, found …``.
 
     Args:
-        name: the parameter that was validated, such as ``ncf``.
+        name: the parameter that was validated, such as ``ncf``; empty where it is several at the top.
         type_: what it was validated as; a Pydantic model, for its fields' names.
         error: what Pydantic found.
     """
@@ -37,7 +37,7 @@ def invalid_parameters(name: str, type_: Any, error: ValidationError) -> list[st
     for detail in error.errors(include_url=False):
         unknown = detail["type"] == "extra_forbidden"
         place, owner = _place(type_, detail["loc"], unknown=unknown)
-        path = ".".join((name, *place))
+        path = ".".join(filter(None, (name, *place)))
         if unknown:
             texts.append(f"{path}: there is no such parameter; {did_you_mean(place[-1], owner)}")
         elif detail["type"] in ("value_error", "assertion_error"):

@@ -17,9 +17,10 @@ from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from pydantic import TypeAdapter, ValidationError
 
+from tandem.config_loader import wrong_data
 from tandem.datasets.spark_archive import java_options
 from tandem.errors import UserError, did_you_mean, invalid_parameters
-from tandem.parameters import Seed, SparkParameters
+from tandem.parameters import DataParameters, SparkParameters
 from tandem.parameters.spark import PARAMETER_OF_SETTING
 from tandem.surroundings import UTF8_LOCALE, java_places, make_environment
 
@@ -93,15 +94,21 @@ class ParametersHook:
     def after_context_created(self, context: KedroContext) -> None:
         """Compare the names with those that there are, and the values with the nodes' annotations.
 
-        At the top there is what conf/base has (so a parameter of your own stands there too) or what a node takes.
+        At the top there is what conf/base has (so a parameter of your own stands there too), or what a node or the
+        catalog takes.
         Raises UserError naming all that do not fit.
         """
         loader = context.config_loader
         if not isinstance(loader, OmegaConfigLoader):
             return
-        types = parameter_types(pipelines.values()) | {"seed": Seed, "spark": SparkParameters}
-        texts = unknown_names(context._runtime_params or {}, loader, types)  # the context offers no other way
-        texts = texts or wrong_values(loader["parameters"], types)
+        types = parameter_types(pipelines.values()) | {"spark": SparkParameters}
+        known = types.keys() | DataParameters.model_fields
+        texts = unknown_names(context._runtime_params or {}, loader, known)  # the context offers no other way
+        if not texts:
+            parameters = loader["parameters"]
+            read_by_the_catalog = DataParameters.model_fields
+            types = {name: type_ for name, type_ in types.items() if name not in read_by_the_catalog}
+            texts = wrong_data(parameters) + wrong_values(parameters, types)
         if texts:
             raise UserError("; ".join(texts))
 
@@ -109,7 +116,7 @@ class ParametersHook:
 def unknown_names(given: Mapping[str, Any], loader: OmegaConfigLoader, used: Iterable[str]) -> list[str]:
     """What to say of the run-time parameters, and of those in an environment's files, that nothing knows.
 
-    used: the parameters that nodes take. Names that begin with an underscore are a file's own helpers.
+    used: the parameters that nodes or the catalog take. Names that begin with an underscore are a file's own helpers.
     """
     # Before anything is resolved: another loader's values would take the place of this one's in every file.
     base, environment, *_ = loader._read_raw_config("parameters")

@@ -1,7 +1,7 @@
 """Kedro's settings."""
 
-from kedro.config import OmegaConfigLoader
-
+from tandem.catalog_hook import CatalogHook
+from tandem.config_loader import ConfigLoader
 from tandem.end_of_run import EndOfRunHook
 from tandem.hooks import LazySparkHook, NodeTimesHook, ParametersHook
 from tandem.one_run import OneRunHook
@@ -9,9 +9,17 @@ from tandem.requirements import RequirementsHook
 
 # Of two that want to be first, the later is: parameters are checked, then the folder is locked. So it is of the others:
 # what is not installed is told, then Spark starts.
-HOOKS = (OneRunHook(), ParametersHook(), LazySparkHook(), NodeTimesHook(), EndOfRunHook(), RequirementsHook())
+HOOKS = (
+    OneRunHook(),
+    ParametersHook(),
+    CatalogHook(),
+    LazySparkHook(),
+    NodeTimesHook(),
+    EndOfRunHook(),
+    RequirementsHook(),
+)
 
-CONFIG_LOADER_CLASS = OmegaConfigLoader
+CONFIG_LOADER_CLASS = ConfigLoader
 # Giving this replaces the default as a whole. "soft": an environment changes single keys of a block, not all of it.
 CONFIG_LOADER_ARGS = {
     "base_env": "base",

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from pyspark.sql import SparkSession
 
 from tandem.datasets import MovieLensDataset
 from tandem.errors import UserError
+from tandem.sources.synthetic_movielens import write_synthetic_movielens
 
 SIZES = {"users": 20, "items": 30, "ratings": 300}
 
@@ -46,6 +48,24 @@ def test_an_unknown_kind_is_named() -> None:
 def test_a_wrong_size_is_named(synthetic: dict[str, int], message: str) -> None:
     with pytest.raises(UserError, match=message):
         MovieLensDataset("folder", synthetic=synthetic)
+
+
+def test_nothing_is_generated_where_a_log_is(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=rf"^movielens: nothing is generated in {tmp_path}, which is to be read"):
+        MovieLensDataset("folder", path=str(tmp_path))
+
+
+def test_a_zip_is_extracted_among_our_own_files(spark: SparkSession, tmp_path: Path) -> None:
+    files = write_synthetic_movielens(tmp_path / "made", **SIZES, seed=3)
+    given = tmp_path / "given"
+    given.mkdir()
+    with zipfile.ZipFile(given / "ml-100k.zip", "w") as archive:
+        for name in ("u.data", "u.user", "u.item"):
+            archive.write(files / name, name)
+    raw = MovieLensDataset(str(tmp_path / "ours"), kind="ml-100k", path=str(given)).load()
+    assert raw.ratings.count() == 300
+    assert [file.name for file in given.iterdir()] == ["ml-100k.zip"]
+    assert len(list((tmp_path / "ours").iterdir())) == 1
 
 
 def test_a_missing_folder_is_one_line(spark: SparkSession, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 from pydantic import BaseModel
 
 from tandem.errors import UserError
-from tandem.storage.locations import Location, RemotePath, location, on_this_machine, spark_address, spark_target
+from tandem.storage.locations import Location, RemotePath, local_path, location, spark_address, spark_target
 
 
 @pytest.mark.parametrize(
@@ -30,13 +30,29 @@ def test_a_text_is_a_path_or_an_address(given: str, place: Path | RemotePath) ->
         ("s3:///a", "names no bucket"),
         ("hdfs:///a", "names no host"),
         ("s3://key:secret@bucket/a", "credentials have no place in an address"),
+        ("s3:/bucket/a", r"^s3:/bucket/a is no address: write s3://, or ./s3:/bucket/a for a folder"),
+        ("hdfs:bucket", "is no address: write hdfs://"),
+        (2024, r"^expected a path or an address, found the number 2024; .* as in ./2024$"),
+        (True, r"found the word true; .* as in ./true$"),
+        (None, r"found nothing \(an empty variable of the shell\?\)"),
+        ("", "found nothing"),
+        (["a"], r"found \['a'\]; write a text"),
+        ("~nobody-has-this-name/x", "no home folder is known for ~nobody-has-this-name; write the whole path"),
     ],
 )
-def test_what_is_no_place_is_refused_in_one_line(given: str, said: str) -> None:
+def test_what_is_no_place_is_refused_in_one_line(given: object, said: str) -> None:
     with pytest.raises(UserError, match=said) as caught:
         location(given)
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_tilde_is_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert location("~") == Path("/home/me")
+    assert location("~/logs") == Path("/home/me/logs")
+    assert location("./~") == Path("~")
+    assert location("a~b") == Path("a~b")
 
 
 def test_names_are_joined_as_in_a_path() -> None:
@@ -65,6 +81,7 @@ def test_a_job_keeps_its_places_in_json(given: str) -> None:
     assert isinstance(job.train, Path) is given.startswith("/")
 
 
-def test_generated_data_need_this_machine() -> None:
-    with pytest.raises(UserError, match=r"movielens_path: .* not to s3://bucket/raw"):
-        on_this_machine(location("s3://bucket/raw"), "movielens_path")
+def test_what_is_kept_on_this_machine_has_no_address() -> None:
+    with pytest.raises(UserError, match=r"^s3://bucket/raw: .* are kept on this machine; give a path"):
+        local_path("s3://bucket/raw")
+    assert local_path("data/01_raw") == Path("data/01_raw")

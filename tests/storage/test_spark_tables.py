@@ -101,26 +101,24 @@ def movielens(spark: SparkSession, s3: S3Server) -> RemotePath:
 
 
 def test_raw_movielens_is_read_from_an_address(movielens: RemotePath, s3: S3Server) -> None:
-    raw = MovieLensDataset(str(movielens), kind="ml-100k").load()
+    raw = MovieLensDataset("data", kind="ml-100k", path=str(movielens)).load()
     assert (raw.ratings.count(), raw.users.count(), raw.items.count()) == (200, 20, 30)
     (s3.disk(movielens) / "u.user").write_text("1|no age|M|writer|12345\n")
     s3.look_again()
     with pytest.raises(DatasetUserError, match=rf"^{movielens}/u\.user, row 1: "):
-        MovieLensDataset(str(movielens), kind="ml-100k").load()
+        MovieLensDataset("data", kind="ml-100k", path=str(movielens)).load()
 
 
 def test_what_is_missing_of_raw_data_is_one_line(spark: SparkSession, s3: S3Server) -> None:
     bucket = s3.bucket()
     with pytest.raises(DatasetUserError, match=rf"^no MovieLens data: {bucket}raw does not exist"):
-        MovieLensDataset(f"{bucket}raw", kind="ml-100k").load()
-    with pytest.raises(DatasetUserError, match=r"^movielens_path: generated data are written on this machine"):
-        MovieLensDataset(f"{bucket}raw").load()
+        MovieLensDataset("data", kind="ml-100k", path=f"{bucket}raw").load()
     (s3.disk(bucket) / "ml-100k.zip").write_bytes(b"PK")
     s3.look_again()
     with pytest.raises(DatasetUserError, match="a zip is read on this machine only"):
-        MovieLensDataset(f"{bucket}ml-100k.zip", kind="ml-100k").load()
+        MovieLensDataset("data", kind="ml-100k", path=f"{bucket}ml-100k.zip").load()
     with pytest.raises(DatasetUserError, match=r"^no RecSys Challenge 2021 data: s3://.* does not exist"):
-        RecSys2021Dataset(f"{bucket}raw", kind="files").load()
+        RecSys2021Dataset("data", kind="files", path=f"{bucket}raw").load()
 
 
 def test_a_table_that_nobody_made_is_one_line(s3: S3Server) -> None:

@@ -1,7 +1,6 @@
 """JSON that is either the old file or the whole new one."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from kedro.io import AbstractDataset
@@ -9,6 +8,7 @@ from kedro_datasets._typing import JSONPreview
 
 from tandem.datasets.user_errors import DatasetUserError, user_errors
 from tandem.sources.staging import staged_file
+from tandem.storage.locations import local_path
 
 
 class AtomicJSONDataset(AbstractDataset[Any, Any]):
@@ -20,7 +20,7 @@ class AtomicJSONDataset(AbstractDataset[Any, Any]):
 
     def __init__(self, filepath: str, made_by: str | None = None, metadata: dict[str, Any] | None = None) -> None:
         """Args: filepath: the file; made_by: what to run when it is missing; metadata: for kedro-viz."""
-        self._filepath = Path(filepath)
+        self._filepath = local_path(filepath)
         self._made_by = made_by
         self.metadata = metadata
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args
+import logging
+from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 from kedro.io import AbstractDataset
 from pydantic import ValidationError
 
 from tandem.datasets.user_errors import DatasetUserError, user_errors
 from tandem.errors import UserError
-from tandem.parameters import SyntheticMovieLens
+from tandem.parameters import MovieLensSource, SyntheticMovieLens
 from tandem.storage.filesystems import exists
-from tandem.storage.locations import location, on_this_machine
+from tandem.storage.locations import local_path, location
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tandem.sources.movielens import RawMovieLens
 
-Kind = Literal["synthetic", "ml-100k", "ml-1m", "parquet"]
+logger = logging.getLogger(__name__)
 
 
 class MovieLensDataset(AbstractDataset[NoReturn, "RawMovieLens"]):
@@ -26,41 +27,48 @@ class MovieLensDataset(AbstractDataset[NoReturn, "RawMovieLens"]):
 
     The kind ``synthetic`` generates files in ml-100k's formats once per size and seed, in a sub-folder of ``filepath``;
     ``parquet`` is an interaction log of your own (:func:`tandem.sources.interaction_tables.read_interaction_tables`).
+    What is written, generated files and what a zip holds, lies below ``filepath``; ``path`` is only read.
 
     Example::
 
         movielens:
           type: tandem.datasets.MovieLensDataset
-          filepath: ${runtime_params:movielens_path, data/01_raw/movielens}
-          kind: ${runtime_params:movielens, synthetic}
-          synthetic: {users: 1000, items: 1700, ratings: 100000}
-          seed: 42
+          filepath: data/01_raw/movielens
+          path: ${parameter:movielens_path}
+          kind: ${parameter:movielens}
+          synthetic: ${parameter:synthetic_movielens}
+          seed: ${parameter:seed}
     """
 
     def __init__(
         self,
         filepath: str,
-        kind: Kind = "synthetic",
+        kind: MovieLensSource = "synthetic",
         synthetic: dict[str, int] | None = None,
         seed: int = 0,
+        path: str | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
         """Describe the source; nothing is read or started.
 
         Args:
-            filepath: the folder, which may be an address, or the published zip; where generated files are kept for
-                ``synthetic``.
+            filepath: the folder of this machine that generated files are kept in, and that the others are looked for
+                in where there is no ``path``.
             kind: ``synthetic``, ``ml-100k``, ``ml-1m`` or ``parquet``.
             synthetic: ``users``, ``items`` and ``ratings`` to generate.
             seed: of the generated data.
+            path: the folder, which may be an address, or the published zip; not for ``synthetic``.
             metadata: for kedro-viz.
 
         Raises:
-            UserError: an unknown kind or an impossible size.
+            UserError: an unknown kind, an impossible size, or a path beside ``synthetic``.
         """
-        if kind not in get_args(Kind):
-            raise UserError(f"movielens: {kind} is not known; choose one of {', '.join(get_args(Kind))}")
-        self._filepath = location(filepath)
+        if kind not in get_args(MovieLensSource):
+            raise UserError(f"movielens: {kind} is not known; choose one of {', '.join(get_args(MovieLensSource))}")
+        if kind == "synthetic" and path is not None:
+            raise UserError(f"movielens: nothing is generated in {path}, which is to be read; name its kind")
+        self._filepath = local_path(filepath)
+        self._path = self._filepath if path is None else location(path)
         self._kind = kind
         self._sizes = _sizes(synthetic or {})
         self._seed = int(seed)
@@ -77,9 +85,10 @@ class MovieLensDataset(AbstractDataset[NoReturn, "RawMovieLens"]):
         with user_errors():
             if self._kind == "parquet":
                 return self._log()
-            path = self._generated() if self._kind == "synthetic" else self._filepath.absolute()
+            path = self._generated() if self._kind == "synthetic" else self._path.absolute()
             kind = "ml-100k" if self._kind == "synthetic" else self._kind
-            folder = locate_movielens(path, kind)  # what is missing is said before seconds go into Spark's start
+            # What is missing is said before seconds go into Spark's start; a zip is extracted among our own files.
+            folder = locate_movielens(path, kind, self._filepath.absolute())
 
             from tandem.datasets.spark_session import spark_session
             from tandem.sources.movielens import read_movielens
@@ -88,12 +97,12 @@ class MovieLensDataset(AbstractDataset[NoReturn, "RawMovieLens"]):
 
     def save(self, data: NoReturn) -> None:
         """Always an error: raw data is read only."""
-        raise DatasetUserError(f"{self._filepath} is raw data and cannot be saved to")
+        raise DatasetUserError(f"{self._path} is raw data and cannot be saved to")
 
     def _log(self) -> RawMovieLens:
         from tandem.sources.interaction_tables_files import locate_interaction_tables
 
-        folder = self._filepath.absolute()
+        folder = self._path.absolute()
         locate_interaction_tables(folder)
 
         from tandem.datasets.spark_session import spark_session
@@ -107,18 +116,19 @@ class MovieLensDataset(AbstractDataset[NoReturn, "RawMovieLens"]):
             from tandem.sources.synthetic_movielens import write_synthetic_movielens
 
             write_synthetic_movielens(folder, **self._sizes.model_dump(), seed=self._seed)
+        logger.info("movielens=synthetic: the ratings are generated ones, in %s", folder)
         return folder
 
     def _generated_folder(self) -> Path:
         sizes = self._sizes
         name = f"synthetic-{sizes.users}x{sizes.items}-{sizes.ratings}-seed{self._seed}"
-        return on_this_machine(self._filepath, "movielens_path").absolute() / name
+        return self._filepath.absolute() / name
 
     def _exists(self) -> bool:
-        return exists(self._filepath)
+        return exists(self._path)
 
     def _describe(self) -> dict[str, Any]:
-        described: dict[str, Any] = {"filepath": str(self._filepath), "kind": self._kind}
+        described: dict[str, Any] = {"filepath": str(self._path), "kind": self._kind}
         if self._kind == "synthetic":
             described |= {**self._sizes.model_dump(), "seed": self._seed}
         return described

@@ -10,6 +10,7 @@ from kedro.io import AbstractDataset
 
 from tandem.datasets.user_errors import DatasetUserError, user_errors
 from tandem.sources.staging import explaining_writes, move_into_place
+from tandem.storage.locations import local_path
 
 
 class PathDataset(AbstractDataset[NoReturn, Path]):
@@ -19,7 +20,7 @@ class PathDataset(AbstractDataset[NoReturn, Path]):
     """
 
     def __init__(self, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        self._filepath = Path(filepath)
+        self._filepath = local_path(filepath)
         self.metadata = metadata
 
     def load(self) -> Path:
@@ -60,7 +61,7 @@ class StagedFolderDataset(AbstractDataset[Path, Path]):
         metadata: dict[str, Any] | None = None,
     ) -> None:
         """Args: filepath: the folder; made_by: what to run when it, or one of files, is missing; metadata: for viz."""
-        self._filepath = Path(filepath)
+        self._filepath = local_path(filepath)
         self._made_by = made_by
         self._files = tuple(files)
         self.metadata = metadata

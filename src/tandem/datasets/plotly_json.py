@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kedro.io import AbstractDataset
@@ -11,6 +10,7 @@ from kedro_datasets._typing import PlotlyPreview
 
 from tandem.datasets.user_errors import DatasetUserError, user_errors
 from tandem.sources.staging import staged_file
+from tandem.storage.locations import local_path
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -21,7 +21,7 @@ class PlotlyJSONDataset(AbstractDataset["Figure", "Figure"]):
 
     def __init__(self, filepath: str, made_by: str | None = None, metadata: dict[str, Any] | None = None) -> None:
         """Args: filepath: the file; made_by: what to run when it is missing; metadata: for kedro-viz."""
-        self._filepath = Path(filepath)
+        self._filepath = local_path(filepath)
         self._made_by = made_by
         self.metadata = metadata
 

@@ -5,6 +5,7 @@ as JSON.
 """
 
 from tandem.parameters.closed import Fraction, Parameters, Rate, Seed
+from tandem.parameters.data import DataParameters, Future, MovieLensSource, RecSys2021Source
 from tandem.parameters.distributed import ChosenMpi, DistributedParameters
 from tandem.parameters.movielens import MovieLensParameters, SyntheticMovieLens
 from tandem.parameters.ncf import EarlyStoppingParameters, NCFBaselineParameters, NCFParameters, NeuMFParameters
@@ -28,12 +29,15 @@ from tandem.parameters.wide_and_deep import (
 
 __all__ = [
     "ChosenMpi",
+    "DataParameters",
     "DistributedParameters",
     "EarlyStoppingParameters",
     "Fraction",
+    "Future",
     "IndexParameters",
     "KubernetesParameters",
     "MovieLensParameters",
+    "MovieLensSource",
     "NCFBaselineParameters",
     "NCFParameters",
     "NeuMFParameters",
@@ -41,6 +45,7 @@ __all__ = [
     "PointwiseParameters",
     "Rate",
     "RecSys2021FeatureParameters",
+    "RecSys2021Source",
     "RecommendationParameters",
     "Seed",
     "SoftmaxParameters",

@@ -10,7 +10,6 @@ from tandem.storage.locations import Location
 Kind = Literal["planted", "noise", "unique"]
 
 MANIFEST = "planted.json"
-FEWEST_ROWS = 100
 # Raised with every change of the rows that a size and a seed give.
 VERSION = 2
 

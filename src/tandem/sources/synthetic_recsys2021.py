@@ -17,8 +17,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from tandem.errors import UserError
+from tandem.parameters.data import FEWEST_ROWS
 from tandem.sources.recsys2021_format import NAMES, SEPARATOR
-from tandem.sources.recsys2021_manifest import FEWEST_ROWS, MANIFEST, VERSION, Kind, Manifest
+from tandem.sources.recsys2021_manifest import MANIFEST, VERSION, Kind, Manifest
 from tandem.sources.staging import staged_folder
 from tandem.sources.synthetic_recsys2021_draws import Draws
 from tandem.sources.synthetic_recsys2021_planted import Planted

@@ -1,5 +1,7 @@
 """Where data are: a path of this machine, or an address such as ``s3://bucket/folder``."""
 
+import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from tandem.errors import UserError
 
 S3 = frozenset({"s3", "s3a"})
 HDFS = frozenset({"hdfs", "viewfs"})
+_ALMOST_ADDRESS = re.compile(r"(s3a?|hdfs|viewfs|gs|abfss?|file|https?):(?!//)", re.IGNORECASE)
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/]*)(/.*)?", re.DOTALL)
 
 
@@ -55,14 +58,18 @@ class RemotePath:
 def location(given: Any) -> Path | RemotePath:
     """A path, or where the text is an address (``s3://``, ``s3a://``, ``hdfs://``, ``viewfs://``) that.
 
+    ``~`` and ``~/x`` are the home folder, as in a shell, and ``~name`` that of somebody else.
+
     Raises:
-        UserError: another scheme, no bucket or host, or credentials in it.
+        UserError: no text, or an empty one; another scheme, no bucket or host, or credentials in it; no such home.
     """
     if isinstance(given, Path | RemotePath):
         return given
-    address = _ADDRESS.fullmatch(str(given))
+    if not isinstance(given, str) or not given.strip():
+        raise UserError(f"expected a path or an address, found {_found(given)}")
+    address = _ADDRESS.fullmatch(given)
     if address is None:
-        return Path(given)
+        return _local(given)
     scheme, host, path = address[1].lower(), address[2], address[3] or "/"
     if scheme == "file":
         return Path(unquote(path))
@@ -76,15 +83,38 @@ def location(given: Any) -> Path | RemotePath:
     return RemotePath(scheme, host, re.sub("/+", "/", path).strip("/"))
 
 
-def on_this_machine(place: Path | RemotePath, parameter: str) -> Path:
-    """The place, for what is generated.
+def local_path(given: Any) -> Path:
+    """The same for what is kept on this machine, such as models and reports.
 
     Raises:
-        UserError, which names the parameter: it is an address.
+        UserError: as :func:`location`, or an address.
     """
+    place = location(given)
     if isinstance(place, RemotePath):
-        raise UserError(f"{parameter}: generated data are written on this machine, not to {place}; give a folder")
+        raise UserError(f"{place}: models, reports and what ranks write are kept on this machine; give a path")
     return place
+
+
+def _found(given: Any) -> str:
+    """What stands where a path should, and how it would be one."""
+    if given is None or given == "":
+        return "nothing (an empty variable of the shell?); write the path, or leave the parameter out"
+    if isinstance(given, bool | int | float):
+        text = json.dumps(given)
+        kind = "the word" if isinstance(given, bool) else "the number"
+        return f"{kind} {text}; put ./ before a name that can be read as another thing, as in ./{text}"
+    return f"{given!r}; write a text"
+
+
+def _local(text: str) -> Path:
+    scheme = _ALMOST_ADDRESS.match(text)
+    if scheme is not None:
+        raise UserError(f"{text} is no address: write {scheme[1]}://, or ./{text} for a folder of that name")
+    path = os.path.expanduser(text)  # noqa: PTH111 -- Path.expanduser raises where there is no such home
+    if path.startswith("~"):
+        name = path.partition("/")[0]
+        raise UserError(f"{text}: no home folder is known for {name}; write the whole path, or ./{name} for that name")
+    return Path(path)
 
 
 # Options of a Spark reader that takes paths as they are, of spark_target: even escaped, Hadoop takes no pattern with a
