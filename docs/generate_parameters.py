@@ -36,9 +36,12 @@ INTRODUCTION = """\
 <!-- Written by docs/generate_parameters.py: change src/tandem/parameters/ or conf/base, then run it again. -->
 
 Set them in `conf/<environment>/parameters.yml` (`conf/local` is yours and not in git) or for one run by
-`--params ncf.epochs=5,seed=7`. The command line takes scalars; a list of several values goes into a file. An unknown
-name, a wrong type and a value outside its limits are errors before anything runs; at the top level, known is what
-`conf/base` has or a node takes, so a parameter of your own stands in `conf/base` too.
+`--params ncf.epochs=5,seed=7`. A list is `--params 'ncf.recommend_users=[1,2]'`, a text with a comma
+`--params 'movielens_path="a,b"'`, in quotes for the shell, and `null` is no value. An unknown name, a
+wrong type and a value outside its limits are errors before anything runs; at the top level, known is what `conf/base`
+has, or a node or the catalog takes, so a parameter of your own stands in `conf/base` too.
+
+A catalog of your own (`conf/local/catalog.yml`) reads any of them as `${parameter:NAME}`.
 
 *Default* is that of the typed model, which the library uses; *conf/base* is what a run uses where it differs.
 `conf/reference` and `conf/test` change some of these again.

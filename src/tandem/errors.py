@@ -48,7 +48,9 @@ def invalid_parameters(name: str, type_: Any, error: ValidationError) -> list[st
     for path, choices in expected.items():
         # Each member of a union complains: together they say what is possible; what is inside of one says it better.
         if not any(other.startswith(f"{path}.") for other in expected):
-            texts.append(f"{path}: expected {' or '.join(choices)}, found {found[path]!r}")
+            value = found[path]
+            hint = f"; write [{value}]" if "a list" in choices and isinstance(value, str | int | float) else ""
+            texts.append(f"{path}: expected {' or '.join(choices)}, found {value!r}{hint}")
     return texts
 
 

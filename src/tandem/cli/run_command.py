@@ -18,6 +18,7 @@ from kedro.pipeline import Pipeline
 import tandem.pipelines
 from tandem.cli.logs import quiet_logging
 from tandem.cli.one_line import environments, one_line_errors
+from tandem.cli.params import OnceCommand, params_given
 from tandem.errors import UserError, did_you_mean
 from tandem.hooks import LazySparkHook
 from tandem.one_run import DRY_RUNNER, OneRunHook
@@ -125,10 +126,14 @@ def interruptible() -> Iterator[None]:
                 signal.signal(number, handler)
 
 
-run = click.Command(
+PARAMS_HELP = """Parameters of this run: NAME=VALUE between commas, dots inside of blocks. A list as NAME=[1,2], a text
+with a comma as NAME="a,b"; quote the whole for the shell."""
+
+run = OnceCommand(
     "run",
     params=[
-        *kedro_run.params,
+        *(option for option in kedro_run.params if option.name != "params"),
+        click.Option(["--params"], type=click.UNPROCESSED, default="", help=PARAMS_HELP, callback=params_given),
         click.Option(
             ["--dry-run"], is_flag=True, help="Print how Spark and the ranks would be started; start nothing."
         ),
