@@ -29,6 +29,8 @@ SPARK = {
     "spark.sql.shuffle.partitions": "2",
     # Planning anew between stages costs more than stages of a few rows; what a setting may change, a test switches.
     "spark.sql.adaptive.enabled": "false",
+    # As in conf/base: names that differ in case are two.
+    "spark.sql.caseSensitive": "true",
     # As in conf/base: each task takes memory in small pages.
     "spark.buffer.pageSize": "2m",
     "spark.driver.bindAddress": "127.0.0.1",

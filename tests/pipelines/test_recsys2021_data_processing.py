@@ -82,6 +82,8 @@ def test_the_account_of_the_data_is_written(prepared):
     for part in ("train", "test"):
         rows = read(prepared, f"{INPUT}/wnd/{part}.parquet")
         assert quality[part]["rows"] == rows.num_rows
+        assert quality[part]["rows_in_files"] == rows.num_rows
+        assert quality[part]["files"] == len(list(prepared.path("data/01_raw/recsys2021").glob(f"*/{part}/*.parquet")))
         assert quality[part]["label_rate"] == pytest.approx(pc.mean(rows["label"]).as_py())
     assert set(quality["test"]["unknown"]) == set(VOCABULARIES)
     assert 0.5 < quality["best_auc"] < 1.0

@@ -74,6 +74,11 @@ def test_what_was_found_is_counted_and_reported(kept: Project, unclean: Path) ->
         "users": 62,
         "items": 81,
         "interactions": 1504,
+        "read": {
+            "u.data": {"files": 1, "rows": 1505},
+            "u.user": {"files": 1, "rows": 62},
+            "u.item": {"files": 1, "rows": 80},
+        },
     }
 
 

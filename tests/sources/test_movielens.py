@@ -1,3 +1,4 @@
+import gzip
 import zipfile
 from pathlib import Path
 
@@ -177,3 +178,21 @@ def test_the_published_files_are_read_whole(spark: SparkSession, movielens_dir: 
     large = read_movielens(spark, movielens_dir / "ml-1m", "ml-1m")
     assert [table.count() for table in (large.ratings, large.users, large.items)] == [1_000_209, 6_040, 3_883]
     assert large.users.where("user_id = 4").collect()[0]["zip_code"] == "02460"
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (gzip.compress(b"1\t10\t5\t881250949\n"), "is gzip by its first bytes, and its name does not say so; call it"),
+        ("1\t10\t5\t881250949\n".encode("utf-8-sig"), "begins with the byte order mark of UTF-8; write it in UTF-8"),
+        ("1\t10\t5\t881250949\n".encode("utf-16"), "begins with the byte order mark of UTF-16; write it in UTF-8"),
+        (b"1\t10\t5\t881250949\n\0\0", "holds bytes of value 0 (UTF-16?); write it as text in UTF-8"),
+    ],
+    ids=["gzip", "byte order mark", "UTF-16", "zeros"],
+)
+def test_a_file_that_is_no_plain_text_is_named(spark: SparkSession, tmp_path: Path, content: bytes, what: str) -> None:
+    file = _write(tmp_path / "ml") / "u.data"
+    file.write_bytes(content)
+    with pytest.raises(UserError) as raised:
+        read_movielens(spark, file.parent, "ml-100k")
+    assert str(raised.value).startswith(f"{file} {what}")

@@ -1,6 +1,9 @@
 import bz2
 import gzip
+import random
+import zlib
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
@@ -9,9 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
 
 from recsys2021_raw_rows import NAMES, line, row, table, write_halves
 from tandem.cli.one_line import user_line
+from tandem.features.recsys2021_rows import clean_rows
 from tandem.sources.recsys2021 import SCHEMA, read_recsys2021
 
 NOW = 1_700_000_000
@@ -108,12 +113,18 @@ def test_a_bad_row_stops_a_job_that_does_not_ask_for_its_column(spark: SparkSess
         ("engaged_with_user_following_count", pa.int32(), -3, "expected a whole number from 0, found '-3'"),
         ("tweet_timestamp", pa.float64(), 1.5, "expected whole seconds since 1970, found '1.5'"),
         ("enaging_user_is_verified", pa.int8(), 2, "expected true or false, found '2'"),
+        ("enaging_user_follower_count", pa.float64(), float("inf"), "expected a whole number from 0, found 'Infinity'"),
+        ("tweet_timestamp", pa.float32(), 1e30, "expected whole seconds since 1970, found '1.0000000150474662E30'"),
+        ("like_timestamp", pa.float64(), 1e18, "expected whole seconds since 1970, or nothing, found '1.0E18'"),
+        ("enaging_user_follower_count", pa.int64(), 10**18, f"expected a whole number from 0, found '{10**18}'"),
+        ("tweet_timestamp", pa.uint64(), 2**64 - 1, f"expected whole seconds since 1970, found '{2**64 - 1}'"),
+        ("tweet_timestamp", pa.decimal128(20, 1), Decimal("1.5"), "expected whole seconds since 1970, found '1.5'"),
     ],
 )
 def test_a_bad_parquet_row_is_named_too(
     spark: SparkSession, tmp_path: Path, name: str, type_: pa.DataType, value: object, what: str
 ) -> None:
-    good = {"enaging_user_is_verified": 1} if type_ == pa.int8() else {name: "3" if type_ == pa.string() else 3}
+    good = {name: {pa.int8(): 1, pa.string(): "3"}.get(type_, 3)}
     rows = table(row(**good), row(**good), row(**{name: value}), types={name: type_})
     folder = write_halves(tmp_path / "data", rows)
     found = refused(read_recsys2021(spark, folder, now=NOW).train)
@@ -145,3 +156,50 @@ def test_reading_starts_no_job(spark: SparkSession, tmp_path: Path) -> None:
         assert len(tracker.getJobIdsForGroup("reading")) == 0
     finally:
         spark.sparkContext.setJobGroup("tests", "")
+
+
+def test_counts_up_to_the_largest_are_read_from_any_type_and_prepared(spark: SparkSession, tmp_path: Path) -> None:
+    most = 10**18 - 1
+    types = {"enaging_user_follower_count": pa.uint64(), "engaged_with_user_follower_count": pa.decimal128(38)}
+    rows = table(row(enaging_user_follower_count=most, engaged_with_user_follower_count=Decimal(most)), types=types)
+    raw = read_recsys2021(spark, write_halves(tmp_path / "data", rows), now=NOW)
+    (found,) = clean_rows(raw.train, "any").collect()
+    assert (found["user_followers"], found["author_followers"]) == (most, most)
+    assert found["user_ratio"] == 7 / 1e18
+
+
+def test_a_ratio_of_the_largest_number_does_not_overflow(spark: SparkSession, tmp_path: Path) -> None:
+    raw = read_recsys2021(spark, write_halves(tmp_path / "data", table(row())), now=NOW).train
+    largest = raw.withColumn("enaging_user_follower_count", F.lit(2**63 - 1))
+    assert clean_rows(largest, "any").collect()[0]["user_ratio"] == 7 / 2**63
+
+
+def test_rows_of_every_form_that_is_compressed_are_all_read(spark: SparkSession, tmp_path: Path) -> None:
+    text = "".join(f"{line(tweet_id=number)}\n" for number in range(700)).encode()
+    folder = write_halves(tmp_path / "data", "", line())
+    forms = {
+        ".gz": gzip.compress(text),
+        ".GZIP": gzip.compress(text) * 2,
+        ".bz2": bz2.compress(text),
+        ".zst": pa.compress(text, "zstd", asbytes=True),
+        ".deflate": zlib.compress(text),
+    }
+    for ending, content in forms.items():
+        (folder / "train" / f"part-0{ending}").write_bytes(content)
+    raw = read_recsys2021(spark, folder, now=NOW)
+    assert raw.train.count() == 6 * 700
+    assert {name: (half.files, half.rows) for name, half in raw.read.items()} == {"train": (5, None), "test": (1, None)}
+
+
+@pytest.mark.parametrize(
+    ("ending", "compress"), [(".gz", gzip.compress), (".zst", lambda text: pa.compress(text, "zstd", asbytes=True))]
+)
+def test_a_compressed_file_that_breaks_off_is_named(
+    spark: SparkSession, tmp_path: Path, ending: str, compress: Callable[[bytes], bytes]
+) -> None:
+    draw = random.Random(1)
+    text = "".join(f"{line(tweet_id=draw.random())}\n" for _ in range(3000)).encode()
+    folder = write_halves(tmp_path / "my data", "", line())
+    (folder / "train" / f"part-0{ending}").write_bytes(compress(text)[:-2000])
+    found = refused(read_recsys2021(spark, folder, now=NOW).train)
+    assert found == f"{folder}/train/part-0{ending} cannot be read: it breaks off before its end; copy it again"

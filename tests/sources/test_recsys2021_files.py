@@ -1,3 +1,5 @@
+import bz2
+import gzip
 from pathlib import Path
 
 import pyarrow as pa
@@ -112,3 +114,67 @@ def test_mixed_broken_and_nested_files_are_named(tmp_path: Path) -> None:
     (folder / "train" / "part-1").unlink()
     (folder / "train" / "day=1").mkdir()
     assert refused(folder).startswith(f"{folder}/train/day=1 is a folder; put its part files directly into")
+
+
+TEXT = f"{line()}\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "what"),
+    [
+        ("part.lz4", pa.compress(TEXT, "lz4", asbytes=True), " is LZ4 by its name, which is not read; decompress it"),
+        ("part.snappy", b"\xff\x06\x00\x00sNaPpY", " is Snappy by its name, which is not read; decompress it, or"),
+        ("part.zip", b"PK\x03\x04", " is a zip by its name, which is not read; decompress it, or compress it by gzip"),
+        ("part", b"\xfd7zXZ\x00", " is xz by its first bytes, and its name does not say so; decompress it, or"),
+        ("part", gzip.compress(TEXT), " is gzip by its first bytes, and its name does not say so; call it part.gz"),
+        (
+            "part.txt",
+            bz2.compress(TEXT),
+            " is bzip2 by its first bytes, and its name does not say so; call it part.txt",
+        ),
+        ("part.gz", TEXT, " is not gzip, as its name says; rename or copy it"),
+        ("part.BZ2", TEXT, " is not bzip2, as its name says; rename or copy it"),
+        ("part.zst", TEXT, " is not Zstandard, as its name says; rename or copy it"),
+        ("part.deflate", TEXT, " is not deflate, as its name says; rename or copy it"),
+        ("part.gz", gzip.compress(TEXT)[:40], " is not an intact gzip file ("),
+        ("part", b"\n\r\n\n", " has 4 bytes and no row; remove it, or copy it again"),
+        ("part.gz", gzip.compress(b"\n" * 9000), " bytes and no row; remove it, or copy it again"),
+        ("part", b"\xef\xbb\xbf" + TEXT, " begins with the byte order mark of UTF-8; write it in UTF-8 without a mark"),
+        ("part", TEXT.decode().encode("utf-16"), " begins with the byte order mark of UTF-16; write it in UTF-8"),
+        ("part", TEXT.decode().encode("utf-16-le"), " holds bytes of value 0 (UTF-16?); write it as text in UTF-8"),
+    ],
+)
+def test_raw_files_that_spark_would_misread_are_named(tmp_path: Path, name: str, content: bytes, what: str) -> None:
+    folder = write_halves(tmp_path / "data", line())
+    (folder / "train" / name).write_bytes(content)
+    assert refused(folder).startswith(f"{folder}/train/{name} ")
+    assert what in refused(folder)
+
+
+def test_links_to_files_are_followed_and_those_to_nothing_named(tmp_path: Path) -> None:
+    folder = write_halves(tmp_path / "data", table(row(), row()))
+    (folder / "train" / "linked").symlink_to(folder / "test" / "part-00000.snappy.parquet")
+    train = locate_recsys2021(folder).halves["train"]
+    assert (train.files, train.rows) == (2, 4)
+    (folder / "train" / "gone").symlink_to(tmp_path / "nowhere")
+    assert refused(folder) == (
+        f"{folder}/train/gone is a link to {tmp_path}/nowhere, which is not there; mend or remove the link"
+    )
+
+
+def test_a_half_that_is_a_table_of_delta_is_refused(tmp_path: Path) -> None:
+    folder = write_halves(tmp_path / "data", table(row()))
+    (folder / "test" / "_delta_log").mkdir()
+    assert refused(folder).startswith(f"{folder}/test is a Delta table: its files hold rows that were deleted or")
+
+
+def test_files_that_differ_in_the_order_of_their_columns_are_one_group(tmp_path: Path) -> None:
+    folder = write_halves(tmp_path / "data", table(row()))
+    pq.write_table(table(row()).select(range(23, -1, -1)), folder / "train" / "other")
+    assert len(locate_recsys2021(folder).train) == 1
+
+
+def test_a_codec_that_java_has_not_is_named(tmp_path: Path) -> None:
+    folder = write_halves(tmp_path / "data", table(row()))
+    pq.write_table(table(row()), folder / "test" / "other", compression="brotli")
+    assert refused(folder).startswith(f"{folder}/test/other: column text_tokens is compressed by BROTLI, which Spark's")

@@ -141,6 +141,18 @@ def remote_line(text: str, place: str) -> str | None:
     return None
 
 
+def _unreadable(found: re.Match[str]) -> str:
+    """A file of the user's, or one of ours that something has damaged since."""
+    path, below = shown_path(found["path"]), found.string[found.end() :]
+    if found["kind"] == "FILE_NOT_EXIST":
+        return f"{path} is gone: it was there when the run began; run again, and leave it where it is meanwhile"
+    if re.search("Unexpected end of input stream|unexpected end of stream|Truncated source|Reached the end", below):
+        return f"{path} cannot be read: it breaks off before its end; copy it again"
+    causes = re.findall(r"^Caused by: [\w.$]*?(\w+(?:Exception|Error))(?:: (.+))?$", below, re.MULTILINE)
+    said = f" ({': '.join(part for part in causes[-1] if part)})" if causes else ""
+    return f"{path} cannot be read: its content is not intact{said}; copy it again, or write it anew"
+
+
 def _remote(found: re.Match[str]) -> str | None:
     return remote_line(found.string, found["address"])
 
@@ -153,5 +165,6 @@ EXPLANATIONS: list[tuple[re.Pattern[str], Explanation]] = [
     (re.compile(r"(?P<address>(?:s3a|hdfs|viewfs)://[^\s,;:]*)"), _remote),
     (re.compile(rf"(?P<words>{_WORDS})"), _unfit_place),
     (re.compile(r"Mkdirs failed to create (?P<path>.+?) \(exists="), _no_folder),
+    (re.compile(r"\[FAILED_READ_FILE\.(?P<kind>\w+)\] .*? file (?P<path>.+?)\. "), _unreadable),
     (re.compile(r"ParentNotDirectoryException: [^\n]*?(?P<path>file:/[^\n]+)"), _file_in_the_way),
 ]

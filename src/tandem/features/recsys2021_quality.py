@@ -1,11 +1,13 @@
 """What RecSys 2021 rows are like, for the people who rely on what is trained on them."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from tandem.errors import UserError
 from tandem.features.recsys2021_rows import IDS
 from tandem.features.recsys2021_spec import VOCABULARIES
 from tandem.features.vocabulary import UNKNOWN
@@ -47,11 +49,31 @@ def data_quality(
     }
 
 
+def with_files(quality: dict[str, Any], read: Mapping[str, tuple[int, int | None]], all_kept: bool) -> dict[str, Any]:
+    """The account with what was read for it, by half: ``files``, and ``rows_in_files``, None where no footer tells.
+
+    read: these two by half.
+
+    Raises:
+        UserError: there are other rows than in the files; fewer are right where not ``all_kept``.
+    """
+    found = dict(quality)
+    for name, (files, in_them) in read.items():
+        rows = quality[name]["rows"]
+        if in_them is not None and (rows > in_them or (all_kept and rows < in_them)):
+            raise UserError(
+                f"recsys2021_path: the files of {name} have {in_them:,} rows, and {rows:,} were prepared; they may "
+                "have changed meanwhile: run the data_processing pipeline again"
+            )
+        found[name] = {**quality[name], "files": files, "rows_in_files": in_them}
+    return found
+
+
 def summary(quality: dict[str, Any]) -> str:
     """One line of it."""
     train, test = quality["train"], quality["test"]
     unknown = ", ".join(f"{name} {share:.0%}" for name, share in test["unknown"].items() if share >= 0.005)
-    texts = [f"{train['rows']:,} training rows and {test['rows']:,} test rows"]
+    texts = [f"{train['rows']:,} training rows{_of(train)} and {test['rows']:,} test rows{_of(test)}"]
     if train["label_rate"] is not None:
         texts.append(f"{train['label_rate']:.1%} of training positive")
     if unknown:
@@ -64,6 +86,14 @@ def summary(quality: dict[str, Any]) -> str:
         if number := train[name] + test[name]:
             texts.append(f"{number:,} rows {what}")
     return "; ".join(texts)
+
+
+def _of(part: dict[str, Any]) -> str:
+    if "files" not in part:
+        return ""
+    in_them = part["rows_in_files"]
+    whole = f", which have {in_them:,}" if in_them not in (None, part["rows"]) else ""
+    return f" (of {part['files']} file{'s' if part['files'] > 1 else ''}{whole})"
 
 
 def _kept(part: str) -> list[Column]:

@@ -88,5 +88,5 @@ def _side_columns(side: str, raw: str) -> list[Column]:
         F.col(f"{raw}_is_verified").cast("boolean").alias(f"{side}_is_verified"),
         followers.alias(f"{side}_followers"),
         following.alias(f"{side}_following"),
-        (following / (followers + 1)).alias(f"{side}_ratio"),
+        (following / (followers.cast("double") + 1.0)).alias(f"{side}_ratio"),
     ]

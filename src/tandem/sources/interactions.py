@@ -1,13 +1,13 @@
 """From raw ratings to interactions: one row per user and item, and an account of what was left out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from tandem.errors import UserError
-from tandem.sources.movielens import RawMovieLens
+from tandem.sources.movielens import RawMovieLens, TableRead
 
 OrphanPolicy = Literal["keep", "drop"]
 
@@ -25,6 +25,7 @@ class DataQuality:
     users: int  # with at least one interaction
     items: int
     interactions: int
+    read: dict[str, TableRead] = field(default_factory=dict)  # what the raw tables are made of
 
     def summary(self) -> str:
         """One line for the log."""
@@ -37,7 +38,14 @@ class DataQuality:
                 f"{self.orphan_ratings:,} ratings {fate} whose user ({self.orphan_users:,} of them) or item "
                 f"({self.orphan_items:,}) has no row in its table"
             )
+        if self.read:
+            parts.append(f"read were {', '.join(_told(name, read) for name, read in self.read.items())}")
         return "; ".join(parts)
+
+
+def _told(name: str, read: TableRead) -> str:
+    files = f" in {read.files} files" if read.files > 1 else ""
+    return f"{read.rows:,} rows of {name}{files}"
 
 
 def clean_interactions(raw: RawMovieLens, orphan_ratings: OrphanPolicy) -> tuple[DataFrame, DataQuality]:
@@ -54,7 +62,7 @@ def clean_interactions(raw: RawMovieLens, orphan_ratings: OrphanPolicy) -> tuple
     pairs = _one_per_pair(raw.ratings).persist()
     flagged = _flag_orphans(pairs, raw)
     kept = F.lit(True) if orphan_ratings == "keep" else ~(F.col("orphan_user") | F.col("orphan_item"))
-    quality = _measure(flagged.withColumn("kept", kept), orphan_ratings)
+    quality = replace(_measure(flagged.withColumn("kept", kept), orphan_ratings), read=raw.read)
     if quality.interactions == 0:
         raise UserError(
             f"no rating is left: all {quality.orphan_ratings} are of users or items without a row in their table; "

@@ -7,7 +7,7 @@ import io
 import logging
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
 
@@ -26,12 +26,22 @@ from tandem.sources.movielens_formats import (
     ml_100k_items,
 )
 from tandem.sources.movielens_names import ML_100K_GENRES
+from tandem.sources.parquet_rows import READ_OPTIONS
+from tandem.sources.raw_texts import check_plain
 from tandem.storage.filesystems import explaining_reads, is_file, open_binary, read_text, size_of
 from tandem.storage.locations import Location, spark_address
 
 logger = logging.getLogger(__name__)
 
 BLANK = " \t"  # a line of these alone has no row; Java and Python would each call other characters white space
+
+
+@dataclass(frozen=True)
+class TableRead:
+    """How much of a table was read: of how many files, and how many rows."""
+
+    files: int
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -42,11 +52,13 @@ class RawMovieLens:
         ratings: user_id long, item_id long, rating double, timestamp long (seconds).
         users: user_id long, gender string (F, M or null), age int, occupation string, zip_code string; one row a user.
         items: item_id long, title string, year int or null, genres array of names (empty when none); one row an item.
+        read: what was read of each table, by the name that its file or folder has.
     """
 
     ratings: DataFrame
     users: DataFrame
     items: DataFrame
+    read: dict[str, TableRead] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -70,8 +82,9 @@ def read_movielens(spark: SparkSession, path: Location, kind: MovieLensKind, wor
     """
     folder = locate_movielens(path, kind, work)
     ratings, users, items = (folder / name for name in REQUIRED_FILES[kind])
-    for file in (users, items):
-        open_binary(file).close()  # what may not be read is told here: Spark would tell it in screens of Java
+    for file in (ratings, users, items):
+        with open_binary(file) as opened:  # what may not be read is told here: Spark would tell it in screens of Java
+            check_plain(file, opened.read(4096))
     _check_end(ratings, ML_100K_RATINGS if kind == "ml-100k" else ML_1M_RATINGS)
     if kind == "ml-100k":
         formats = (ML_100K_RATINGS, ML_100K_USERS, ml_100k_items(_read_genres(folder / "u.genre")))
@@ -83,14 +96,17 @@ def read_movielens(spark: SparkSession, path: Location, kind: MovieLensKind, wor
     ]
     counts = _check(tables)
     _compare_with_info(folder / "u.info", counts[0])
-    return RawMovieLens(*(table.read() for table in tables))
+    read = {table.path.name: TableRead(1, count) for table, count in zip(tables, counts, strict=True)}
+    ratings_read, users_read, items_read = (table.read() for table in tables)
+    return RawMovieLens(ratings_read, users_read, items_read, read)
 
 
 def _lines(spark: SparkSession, file: Location) -> DataFrame:
     """The lines of a latin-1 file, without blank ones: one column, line."""
     # The text source keeps the bytes as they are, so decoding them afterwards is exact.
     line = F.decode(F.col("value").cast("binary"), "ISO-8859-1").alias("line")
-    return spark.read.text(spark_address(file)).where(F.col("value").rlike(f"[^{BLANK}]")).select(line)
+    lines = spark.read.options(**READ_OPTIONS).text(spark_address(file))
+    return lines.where(F.col("value").rlike(f"[^{BLANK}]")).select(line)
 
 
 def _check(tables: list[_Table]) -> list[int]:

@@ -4,19 +4,22 @@ The check is part of the query: a row that cannot be read stops whichever job me
 user. So nothing is read twice, and nothing wrong passes unseen.
 """
 
+import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 
-import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import BooleanType, DataType, LongType, StringType, StructField, StructType
 
 from tandem.errors import UserError
-from tandem.sources.recsys2021_files import RawFiles, locate_recsys2021
+from tandem.sources.parquet_columns import FileGroup, StoredColumn
+from tandem.sources.parquet_rows import READ_OPTIONS, outside, read_group
+from tandem.sources.recsys2021_files import Half, RawFiles, locate_recsys2021
 from tandem.sources.recsys2021_format import (
+    LARGEST,
     LINE_PATTERN,
     RAW_COLUMNS,
     SEPARATOR,
@@ -27,7 +30,9 @@ from tandem.sources.recsys2021_format import (
 )
 from tandem.sources.recsys2021_manifest import read_manifest
 from tandem.storage.locations import Location, spark_address
-from tandem.storage.parquet import is_text
+from tandem.storage.parquet import is_binary
+
+logger = logging.getLogger(__name__)
 
 _SPARK_TYPES: dict[Kind, DataType] = {
     "text": StringType(),
@@ -53,12 +58,16 @@ class RawRecSys2021:
         unchecked_train: the rows of ``train`` without the check, for any further pass over them.
         best_auc: the area under the ROC curve of the true probability of any engagement on the test rows, which no
             model can beat but by chance; None where it is not known.
+        read: of each half, which files.
+        all_kept: whether every row of the files is among the rows.
     """
 
     train: DataFrame
     test: DataFrame
     unchecked_train: DataFrame
     best_auc: float | None = None
+    read: dict[str, Half] = field(default_factory=dict)
+    all_kept: bool = True
 
 
 def read_recsys2021(
@@ -78,12 +87,17 @@ def read_recsys2021(
             then holds a line for the user, which the entry points find.
     """
     files = locate_recsys2021(folder)
+    for name, half in files.halves.items():
+        if half.hidden:
+            hidden = ", ".join(half.hidden)
+            logger.warning("%s: not read, as names with . or _ are hidden: %s", folder / name, hidden)
     moment = int(time.time()) if now is None else now
     train, test = (_read_all(spark, groups, future, moment) for groups in (files.train, files.test))
     # Which rows are left out is told by their times, which must be checked.
     unchecked = train if future == "drop" else _read_all(spark, files.train, None, moment)
     made = read_manifest(folder)
-    return RawRecSys2021(train, test, unchecked, None if made is None else made.best_auc)
+    best_auc = None if made is None else made.best_auc
+    return RawRecSys2021(train, test, unchecked, best_auc, files.halves, future != "drop")
 
 
 def _is_future(now: int) -> Column:
@@ -97,10 +111,7 @@ def _read_all(spark: SparkSession, groups: Sequence[RawFiles], future: Future | 
 
 def _read(spark: SparkSession, files: RawFiles, future: Future | None, now: int) -> DataFrame:
     check = future is not None
-    if files.columns is None:
-        rows = _read_raw(spark, files, check)
-    else:
-        rows = _read_parquet(spark, files, files.columns, check)
+    rows = _read_raw(spark, files, check) if files.stored is None else _read_parquet(spark, files.stored, check)
     if future == "error":
         found = F.coalesce(*[F.when(F.col(name) > now, _future_text(name, now)) for name in TIMES])
         rows = _stopping_at(rows, _is_future(now), found)
@@ -130,7 +141,8 @@ def _stopping_at(rows: DataFrame, bad: Column, what: Column) -> DataFrame:
 
 
 def _read_raw(spark: SparkSession, files: RawFiles, check: bool) -> DataFrame:
-    lines = spark.read.option("lineSep", "\n").text([spark_address(path) for path in files.paths])
+    reader = spark.read.options(**READ_OPTIONS).option("lineSep", "\n")
+    lines = reader.text([spark_address(path) for path in files.paths])
     lines = lines.select("value", F.col("_metadata.file_path").alias("_file"), F.lit(None).cast("long").alias("_row"))
     lines = lines.where("value != '' and value != '\\r'")
     if check:
@@ -171,57 +183,47 @@ def _null_for_none(column: RawColumn, number: Column) -> Column:
     return F.nullif(number, F.lit(0)) if column.kind == "engagement" else number
 
 
-def _read_parquet(spark: SparkSession, files: RawFiles, columns: dict[str, str], check: bool) -> DataFrame:
-    named = {name: _spark_type(files.types[name]) for name in columns}
-    schema = ", ".join(f"`{columns[name]}` {type_}" for name, type_ in named.items())
-    rows = spark.read.schema(schema).parquet(*[spark_address(path) for path in files.paths])
-    place = F.col("_metadata.file_path").alias("_file"), (F.col("_metadata.row_index") + 1).alias("_row")
-    rows = rows.select(*[F.col(f"`{spelt}`").alias(name) for name, spelt in columns.items()], *place)
-    problems = [_bad_value(column, named[column.name]) if check else None for column in RAW_COLUMNS]
-    checks = [(bad, column) for bad, column in zip(problems, RAW_COLUMNS, strict=True) if bad is not None]
-    if checks:
-        bad = reduce(Column.__or__, [F.coalesce(check, F.lit(False)) for check, _ in checks])
-        texts = [F.when(check, _unexpected(column, F.col(column.name).cast("string"))) for check, column in checks]
-        rows = _stopping_at(rows, bad, F.coalesce(*texts))
-    return rows.select(*[_from_parquet(column, named[column.name]) for column in RAW_COLUMNS], "_file", "_row")
+def _read_parquet(spark: SparkSession, stored: FileGroup, check: bool) -> DataFrame:
+    rows = read_group(spark, stored)
+    if check:
+        problems = [(_bad_value(column, stored.columns.get(column.name)), column) for column in RAW_COLUMNS]
+        checks = [(F.coalesce(bad, F.lit(False)), column) for bad, column in problems if bad is not None]
+        texts = [F.when(bad, _unexpected(column, F.col(column.name).cast("string"))) for bad, column in checks]
+        if checks:
+            rows = _stopping_at(rows, reduce(Column.__or__, [bad for bad, _ in checks]), F.coalesce(*texts))
+    return rows.select(
+        *[_from_parquet(column, stored.columns.get(column.name)) for column in RAW_COLUMNS], "_file", "_row"
+    )
 
 
-def _spark_type(type_: pa.DataType) -> str:
-    """What Spark reads a Parquet column of this Arrow type as."""
-    if is_text(type_):
-        return "string"
-    if pa.types.is_boolean(type_):
-        return "boolean"
-    if pa.types.is_floating(type_):
-        return "double" if pa.types.is_float64(type_) else "float"
-    if pa.types.is_uint64(type_):
-        return "decimal(20,0)"
-    return "long" if pa.types.is_int64(type_) or pa.types.is_uint32(type_) else "int"
-
-
-def _bad_value(column: RawColumn, type_: str) -> Column | None:
-    """Whether a value of this type cannot be the column's; None where all can."""
+def _bad_value(column: RawColumn, stored: StoredColumn | None) -> Column | None:
+    """Whether a value that is stored so cannot be the column's; None where all can."""
     value = F.col(column.name)
-    if column.pattern is None or (type_ == "boolean"):
+    if stored is None or stored.read_as == "boolean":
         return None
-    if type_ == "string":
+    if column.pattern is None:
+        return ~F.is_valid_utf8(value) if is_binary(stored.type) else None
+    if stored.read_as == "string":
         return (value != "") & ~value.rlike(f"^(?:{column.pattern})$")
     if column.kind in ("flag", "flag text"):
         return ~value.isin(0, 1)
-    if type_ in ("double", "float"):
-        return ~F.isnan(value) & ((value < 0) | (value != F.floor(value)))
-    return value < 0
+    return outside(_number(value, stored), stored, 0, LARGEST)
 
 
-def _from_parquet(column: RawColumn, type_: str) -> Column:
+def _number(value: Column, stored: StoredColumn) -> Column:
+    return F.when(~F.isnan(value), value) if stored.read_as == "double" else value
+
+
+def _from_parquet(column: RawColumn, stored: StoredColumn | None) -> Column:
+    if stored is None:
+        return F.lit(None).cast(_SPARK_TYPES[column.kind]).alias(column.name)
     value = F.col(column.name)
-    if type_ == "string":
+    if stored.read_as == "string":
         # An empty text stays one: only of what is no text it says that nothing is known.
         return value.alias(column.name) if column.kind == "text" else _from_text(column, value)
-    if type_ in ("double", "float"):
-        value = F.when(~F.isnan(value), value)
     if column.kind in ("flag", "flag text"):
         return value.cast("boolean").cast(_SPARK_TYPES[column.kind]).alias(column.name)
     if column.kind == "text":
         return value.cast("string").alias(column.name)
-    return _null_for_none(column, value.cast("long")).alias(column.name)
+    number = value if stored.read_as == "long" else _number(value, stored).try_cast("long")
+    return _null_for_none(column, number).alias(column.name)

@@ -1,15 +1,19 @@
 """Finding the files of the RecSys Challenge 2021 and checking all of them that costs no pass over their rows."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
 
 from tandem.errors import UserError, did_you_mean
+from tandem.sources.parquet_columns import FileGroup, Footer, StoredColumn, grouped, look_into
+from tandem.sources.raw_texts import check_raw_text
 from tandem.sources.recsys2021_format import MISSPELT, NAMES, RAW_COLUMNS, RawColumn
+from tandem.sources.table_folders import check_link, is_mark, refuse_table_formats
 from tandem.storage.filesystems import explaining_reads, is_folder, open_binary, sizes_in
 from tandem.storage.locations import Location
-from tandem.storage.parquet import is_text, open_intact
+from tandem.storage.parquet import is_text, without_dictionary
 
 _PARQUET_MAGIC = b"PAR1"
 _LAYOUT = "expected train/ and test/ with part files, raw (\\x01 between 24 columns, no header) or Parquet"
@@ -21,21 +25,53 @@ class RawFiles:
 
     Attributes:
         paths: absolute, in the order of their names; none is empty.
-        columns: None for raw files; else the name each column has in these Parquet files, by its published name.
-        types: the Arrow types of those columns, by published name.
+        stored: None for raw files; else how these Parquet files store the columns, by published name.
     """
 
     paths: tuple[Location, ...]
-    columns: dict[str, str] | None = None
-    types: dict[str, pa.DataType] = field(default_factory=dict)
+    stored: FileGroup | None = None
+
+    @property
+    def columns(self) -> dict[str, str] | None:
+        """None for raw files; else the name each column has in these Parquet files, by its published name."""
+        return None if self.stored is None else {name: self.stored.spelt.get(name, name) for name in NAMES}
+
+
+@dataclass(frozen=True)
+class Half:
+    """The files of one half.
+
+    Attributes:
+        groups: files that are read together.
+        rows: of all files; None where no footer tells.
+        hidden: names of files that are not read, as they begin with ``.`` or ``_``.
+    """
+
+    groups: tuple[RawFiles, ...]
+    rows: int | None = None
+    hidden: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> int:
+        """How many there are."""
+        return sum(len(group.paths) for group in self.groups)
 
 
 @dataclass(frozen=True)
 class RecSys2021Files:
     """What is to be read: files of one form stand together."""
 
-    train: tuple[RawFiles, ...]
-    test: tuple[RawFiles, ...]
+    halves: dict[str, Half]
+
+    @property
+    def train(self) -> tuple[RawFiles, ...]:
+        """Of the training rows."""
+        return self.halves["train"].groups
+
+    @property
+    def test(self) -> tuple[RawFiles, ...]:
+        """Of the test rows."""
+        return self.halves["test"].groups
 
 
 @explaining_reads()
@@ -53,28 +89,32 @@ def locate_recsys2021(folder: Location) -> RecSys2021Files:
     for half in ("train", "test"):
         if not is_folder(folder / half):
             raise UserError(f"{folder / half} is missing; {_LAYOUT}")
-    return RecSys2021Files(_half(folder / "train"), _half(folder / "test"))
+    return RecSys2021Files({half: _half(folder / half) for half in ("train", "test")})
 
 
-def _half(folder: Location) -> tuple[RawFiles, ...]:
-    hidden = (".", "_")
-    found = {
-        path: size
-        for path, size in sizes_in(folder).items()
-        if not path.name.startswith(hidden) and not path.name.endswith(".crc")
-    }
+def _half(folder: Location) -> Half:
+    refuse_table_formats(folder)
+    if isinstance(folder, Path):
+        for entry in folder.iterdir():
+            check_link(entry)
+    sizes: Mapping[Location, int | None] = dict(sizes_in(folder).items())
+    lying = {path: size for path, size in sizes.items() if size != 0 and not is_mark(path.name)}
+    hidden = tuple(path.name for path in lying if path.name.startswith((".", "_")))
+    found = {path: size for path, size in lying.items() if path.name not in hidden}
     for path, size in found.items():
         if size is None:
             raise UserError(f"{path} is a folder; put its part files directly into {folder}")
-    filled = [path.absolute() for path, size in found.items() if size]
+    filled = [path.absolute() for path in found]
     parquet = [path for path in filled if _is_parquet(path)]
     raw = [path for path in filled if path not in set(parquet)]
     if raw and parquet:
         raise UserError(f"{folder} mixes forms: {parquet[0].name} is Parquet, {raw[0].name} is not; keep one of them")
-    groups = _parquet_groups(parquet) if parquet else tuple([RawFiles(tuple(raw))] if raw else [])
-    if not groups:
+    for path in raw:
+        check_raw_text(path)
+    half = _parquet_half(parquet, hidden) if parquet else Half((RawFiles(tuple(raw)),) if raw else (), None, hidden)
+    if not half.groups:
         raise UserError(f"{folder} has no rows; {_LAYOUT}")
-    return groups
+    return half
 
 
 def _is_parquet(path: Location) -> bool:
@@ -82,21 +122,22 @@ def _is_parquet(path: Location) -> bool:
         return file.read(len(_PARQUET_MAGIC)) == _PARQUET_MAGIC
 
 
-def _parquet_groups(paths: Sequence[Location]) -> tuple[RawFiles, ...]:
-    """Parquet files with rows, those of one schema together."""
-    groups: dict[str, RawFiles] = {}
+def _parquet_half(paths: Sequence[Location], hidden: tuple[str, ...]) -> Half:
+    """Parquet files with rows, those together that store the columns alike."""
+    footers: dict[Location, Footer] = {}
+    found: dict[Location, tuple[dict[str, StoredColumn], dict[str, str]]] = {}
     for path in paths:
-        with open_intact(path) as footer:
-            if footer.metadata.num_rows == 0:
-                continue
-            schema = footer.schema_arrow
-        columns = _published_names(path, schema.names)
-        types = {name: schema.field(spelt).type for name, spelt in columns.items()}
+        footer = look_into(path, (*NAMES, *MISSPELT))
+        if footer is None:
+            continue
+        spelt = _published_names(path, footer.names)
+        columns = {name: footer.columns[own] for name, own in spelt.items()}
         for column in RAW_COLUMNS:
-            _check_type(path, column, types[column.name])
-        group = groups.get(str(schema), RawFiles((), columns, types))
-        groups[str(schema)] = RawFiles((*group.paths, path), columns, types)
-    return tuple(groups.values())
+            _check_type(path, column, columns[column.name])
+        footers[path] = footer
+        found[path] = columns, {name: own for name, own in spelt.items() if name != own}
+    groups = tuple(RawFiles(group.paths, group) for group in grouped(found))
+    return Half(groups, sum(footer.rows for footer in footers.values()), hidden)
 
 
 def _published_names(path: Location, names: Sequence[str]) -> dict[str, str]:
@@ -118,13 +159,13 @@ def _published_names(path: Location, names: Sequence[str]) -> dict[str, str]:
     raise UserError(f"{path}: {found}: {twice} stands there twice; remove one of them")
 
 
-def _check_type(path: Location, column: RawColumn, type_: pa.DataType) -> None:
-    integer = pa.types.is_integer(type_)
-    accepted = pa.types.is_null(type_) or is_text(type_) or integer
+def _check_type(path: Location, column: RawColumn, stored: StoredColumn) -> None:
+    type_ = without_dictionary(stored.type)
+    accepted = pa.types.is_null(type_) or is_text(type_) or pa.types.is_integer(type_)
     if column.kind in ("count", "time", "engagement"):
-        # What pandas makes of whole numbers with gaps.
-        accepted = accepted or pa.types.is_floating(type_)
+        # What pandas and databases make of whole numbers.
+        accepted = accepted or pa.types.is_floating(type_) or pa.types.is_decimal(type_)
     if column.kind in ("flag", "flag text"):
         accepted = accepted or pa.types.is_boolean(type_)
-    if not accepted:
+    if not accepted or stored.read_as is None:
         raise UserError(f"{path}: column {column.name}: expected {column.expected}, found the type {type_}; convert it")

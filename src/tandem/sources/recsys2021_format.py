@@ -91,8 +91,17 @@ TIMES = tuple(column.name for column in RAW_COLUMNS if column.kind in ("time", "
 # As some published conversions to Parquet spell them.
 MISSPELT = {"text_ tokens": "text_tokens", "retweet_timestampe": "retweet_timestamp"}
 
-COMPRESSED = frozenset({".bz2", ".deflate", ".gz", ".lz4", ".snappy", ".zst"})
-"""Ends of names by which Spark knows raw files that it decompresses."""
+COMPRESSED = {
+    ".bz2": "bzip2",
+    ".deflate": "deflate",
+    ".gz": "gzip",
+    ".gzip": "gzip",
+    ".zst": "Zstandard",
+    ".zstd": "Zstandard",
+}
+"""Ends of names by which Spark knows raw files that it decompresses, each truncated one of which it notices."""
+LARGEST = 10**18 - 1
+"""The largest count or time: 18 digits, so that sums of some of them stay within 64 bits."""
 
 ANY_TEXT = f"[^{SEPARATOR}]*"
 LINE_PATTERN = "^" + SEPARATOR.join(column.pattern or ANY_TEXT for column in RAW_COLUMNS) + "\\r?$"

@@ -1,5 +1,6 @@
 """Parquet wherever it is, for those who read it without Spark."""
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -60,14 +61,15 @@ def open_intact(file: Path | RemotePath) -> pq.ParquetFile:
     """A Parquet file of the user's, to look at.
 
     Raises:
-        UserError: it is broken.
+        UserError: it is broken or encrypted.
     """
     try:
         return open_parquet(file)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(
-            f"{file} is not an intact Parquet file ({str(error).splitlines()[0]}); copy it again"
-        ) from error
+    except (pa.ArrowException, OSError) as error:
+        text = str(error).splitlines()[0]
+        if re.search("encrypt|decrypt", text, re.IGNORECASE):
+            raise UserError(f"{file} is encrypted; write it without encryption, which cannot be read here") from error
+        raise UserError(f"{file} is not an intact Parquet file ({text}); copy it again") from error
 
 
 def read_table(place: Path | RemotePath, columns: Sequence[str] | None = None) -> pa.Table:
@@ -105,6 +107,24 @@ def scan(place: Places, columns: Sequence[str], **options: Any) -> Iterator[pa.R
 
 def is_text(type_: pa.DataType) -> bool:
     """Whether Spark reads a column of this Arrow type as strings, or as bytes that are strings."""
-    inner = type_.value_type if pa.types.is_dictionary(type_) else type_
-    tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
+    inner = without_dictionary(type_)
+    tests = (
+        pa.types.is_string,
+        pa.types.is_large_string,
+        pa.types.is_string_view,
+        pa.types.is_binary,
+        pa.types.is_large_binary,
+        pa.types.is_binary_view,
+    )
     return any(test(inner) for test in tests)
+
+
+def without_dictionary(type_: pa.DataType) -> pa.DataType:
+    """The type of the values: a dictionary is a matter of Arrow's memory, and none of a Parquet column's type."""
+    return type_.value_type if pa.types.is_dictionary(type_) else type_
+
+
+def is_binary(type_: pa.DataType) -> bool:
+    """Whether a column of this Arrow type holds bytes that nobody says are texts."""
+    inner = without_dictionary(type_)
+    return any(test(inner) for test in (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view))

@@ -39,6 +39,11 @@ def table_files(folder: RemotePath) -> list[RemotePath] | None:
     return plain or None
 
 
+def is_table(folder: RemotePath) -> bool:
+    """Whether a table was written there by :func:`staged_table`: a manifest says which of its files count."""
+    return any(_MANIFEST.fullmatch(file.name) for file in listing(folder))
+
+
 @contextmanager
 def staged_table(folder: RemotePath) -> Iterator[RemotePath]:
     """Yield a sub-folder for the files of a table, which then, without an error, takes the place of the old one.

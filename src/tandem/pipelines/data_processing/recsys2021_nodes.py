@@ -90,9 +90,11 @@ def report_recsys2021_quality(
     ``best_auc`` is None where it is not known, as for one kind of engagement: generated rows tell that of any.
     """
     from tandem.evaluation.facts import source_facts
-    from tandem.features.recsys2021_quality import data_quality, summary
+    from tandem.features.recsys2021_quality import data_quality, summary, with_files
 
     best_auc = raw.best_auc if parameters.label == "any" else None
-    quality = {**data_quality(train, test, encoded_test), "best_auc": best_auc}
+    read = {name: (half.files, half.rows) for name, half in raw.read.items()}
+    found = with_files(data_quality(train, test, encoded_test), read, raw.all_kept)
+    quality = {**found, "best_auc": best_auc}
     logger.info("RecSys 2021: %s", summary(quality))
     return quality | {"data": source_facts(recsys2021, recsys2021_path, FOLDER)}
