@@ -378,6 +378,19 @@ def test_a_column_that_is_only_the_name_of_a_folder_is_named(tmp_path: Path) -> 
         locate_interaction_tables(tmp_path)
 
 
+def test_names_and_encodings_that_spark_cannot_read_are_named(tmp_path: Path) -> None:
+    folder = tmp_path / "interactions.parquet"
+    folder.mkdir()
+    pq.write_table(pa.table(LOG), folder / "10:00.parquet")
+    with pytest.raises(UserError, match=r"10:00.parquet: Spark reads no file with a colon in its name; rename it$"):
+        locate_interaction_tables(tmp_path)
+    (folder / "10:00.parquet").unlink()
+    encoded = {"use_dictionary": False, "column_encoding": {"user_id": "BYTE_STREAM_SPLIT"}}
+    pq.write_table(pa.table(LOG), folder / "part-0.parquet", **encoded)
+    with pytest.raises(UserError, match=r"column user_id is encoded as BYTE_STREAM_SPLIT, which Spark does not read;"):
+        locate_interaction_tables(tmp_path)
+
+
 def test_codecs_that_java_has_not_and_encrypted_files_are_named(tmp_path: Path) -> None:
     pq.write_table(pa.table(LOG), tmp_path / "interactions.parquet", compression="brotli")
     with pytest.raises(UserError, match=r"interactions.parquet: column user_id is compressed by BROTLI, which Spark's"):

@@ -126,7 +126,7 @@ def test_a_bad_parquet_row_is_named_too(
 ) -> None:
     good = {name: {pa.int8(): 1, pa.string(): "3"}.get(type_, 3)}
     rows = table(row(**good), row(**good), row(**{name: value}), types={name: type_})
-    folder = write_halves(tmp_path / "data", rows)
+    folder = write_halves(tmp_path / "my data, 100%", rows)
     found = refused(read_recsys2021(spark, folder, now=NOW).train)
     assert found == f"{folder}/train/part-00000.snappy.parquet, row 3: column {name}: {what}; mend or remove it"
 

@@ -148,6 +148,9 @@ def _unreadable(found: re.Match[str]) -> str:
         return f"{path} is gone: it was there when the run began; run again, and leave it where it is meanwhile"
     if re.search("Unexpected end of input stream|unexpected end of stream|Truncated source|Reached the end", below):
         return f"{path} cannot be read: it breaks off before its end; copy it again"
+    if "ChecksumException" in below:
+        folder, _, name = path.rpartition("/")
+        return f"{path} does not fit its checksum in {folder}/.{name}.crc; copy both again, or remove that file"
     causes = re.findall(r"^Caused by: [\w.$]*?(\w+(?:Exception|Error))(?:: (.+))?$", below, re.MULTILINE)
     said = f" ({': '.join(part for part in causes[-1] if part)})" if causes else ""
     return f"{path} cannot be read: its content is not intact{said}; copy it again, or write it anew"

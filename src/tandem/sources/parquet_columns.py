@@ -172,7 +172,13 @@ def _check_codecs(path: Location, file: pq.ParquetFile, wanted: Sequence[str]) -
     for group in range(file.metadata.num_row_groups):
         chunks = file.metadata.row_group(group)
         for index, name in places.items():
-            codec = chunks.column(index).compression
+            chunk = chunks.column(index)
+            codec = chunk.compression
+            if "BYTE_STREAM_SPLIT" in chunk.encodings:
+                raise UserError(
+                    f"{path}: column {name} is encoded as BYTE_STREAM_SPLIT, which Spark does not read; write it anew "
+                    "with the usual encodings"
+                )
             if codec not in _CODECS:
                 raise UserError(
                     f"{path}: column {name} is compressed by {codec}, which Spark's Java has no codec for; write it "

@@ -10,7 +10,7 @@ from tandem.errors import UserError, did_you_mean
 from tandem.sources.parquet_columns import FileGroup, Footer, StoredColumn, grouped, look_into
 from tandem.sources.raw_texts import check_raw_text
 from tandem.sources.recsys2021_format import MISSPELT, NAMES, RAW_COLUMNS, RawColumn
-from tandem.sources.table_folders import check_link, is_mark, refuse_table_formats
+from tandem.sources.table_folders import check_link, check_name, is_mark, refuse_table_formats
 from tandem.storage.filesystems import explaining_reads, is_folder, open_binary, sizes_in
 from tandem.storage.locations import Location
 from tandem.storage.parquet import is_text, without_dictionary
@@ -104,6 +104,7 @@ def _half(folder: Location) -> Half:
     for path, size in found.items():
         if size is None:
             raise UserError(f"{path} is a folder; put its part files directly into {folder}")
+        check_name(path)
     filled = [path.absolute() for path in found]
     parquet = [path for path in filled if _is_parquet(path)]
     raw = [path for path in filled if path not in set(parquet)]

@@ -107,6 +107,9 @@ ANY_TEXT = f"[^{SEPARATOR}]*"
 LINE_PATTERN = "^" + SEPARATOR.join(column.pattern or ANY_TEXT for column in RAW_COLUMNS) + "\\r?$"
 
 
+_MEND = "; mend or remove it"
+
+
 def problem(line: str) -> str | None:
     """What is wrong with a raw line, in words; None where nothing is."""
     texts = line.rstrip("\r\n").split(SEPARATOR)
@@ -119,22 +122,28 @@ def problem(line: str) -> str | None:
 
 
 def with_row(line: str) -> str:
-    """The line of an error in a raw file with the number of its row; any other line as it is.
+    """The line of an error in a file as Spark tells it, with the file's own name; in a raw file with the row's number.
 
-    Spark's readers do not number the lines of a text: the one file is read again, unless it is compressed.
+    Spark's paths are percent-encoded, and its readers do not number the lines of a text: the one file is read again,
+    unless it is compressed. Any other line stays as it is.
     """
-    place, _, what = line.partition(": ")
-    path = Path(unquote(place))
-    if ", row " in place or path.suffix.lower() in COMPRESSED or not path.is_file():
+    address, _, what = line.partition(": ")
+    if not what.endswith(_MEND):
         return line
+    name, counted, row = address.partition(", row ")
+    path = Path(unquote(name))
+    if counted:
+        return f"{unquote(name)}, row {row}: {what}"
+    if path.suffix.lower() in COMPRESSED or not path.is_file():
+        return f"{unquote(name)}: {what}"
     future = re.match(r"column (\w+): expected seconds since 1970 up to now .*, found (\d+)", what)
-    for row, text in _numbered(path):
+    for number, text in _numbered(path):
         found = problem(text)
         if future is not None and text.rstrip("\r\n").split(SEPARATOR)[NAMES.index(future[1])] == future[2]:
-            return f"{path}, row {row}: {what}"
+            return f"{path}, row {number}: {what}"
         if future is None and found is not None:
-            return f"{path}, row {row}: {found}; mend or remove it"
-    return line
+            return f"{path}, row {number}: {found}{_MEND}"
+    return f"{unquote(name)}: {what}"
 
 
 def _numbered(path: Path) -> Iterator[tuple[int, str]]:

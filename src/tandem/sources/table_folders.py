@@ -49,7 +49,7 @@ def files_of_table(place: Location) -> TableFolder:
         return TableFolder(())
     refuse_table_formats(place)
     if place.is_file():
-        return TableFolder((place,))
+        return TableFolder((place,))  # its name is ours
     return _split(place, sorted(_files_below(place, ())))
 
 
@@ -65,6 +65,12 @@ def refuse_table_formats(place: Location) -> None:
                 _refuse(folder, what)
         if (folder / "data").is_dir() and (folder / "metadata").is_dir():
             _refuse_in(folder, [f"metadata/{path.name}" for path in (folder / "metadata").glob("*.metadata.json")])
+
+
+def check_name(path: Location) -> None:
+    """Raise UserError where Hadoop, by which Spark reads, takes a file's name for an address."""
+    if isinstance(path, Path) and ":" in path.name:
+        raise UserError(f"{path}: Spark reads no file with a colon in its name; rename it")
 
 
 def is_mark(name: str) -> bool:
@@ -113,6 +119,7 @@ def _split(place: Location, paths: Sequence[Location]) -> TableFolder:
     for path in files:
         if not path.name.endswith(SUFFIX):
             raise UserError(f"{path} is no Parquet file ({SUFFIX}); {place} must hold nothing else")
+        check_name(path)
     return TableFolder(tuple(files), tuple(path for path in hidden if not is_mark(path.name)))
 
 
