@@ -357,7 +357,7 @@ def test_tables_that_keep_deleted_rows_are_refused_wherever_one_points(tmp_path:
 def test_what_is_not_read_is_told(spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     table = tmp_path / "interactions.parquet"
     table.mkdir()
-    for name in ("part-0.parquet", "_part-1.parquet", "_SUCCESS", ".part-0.parquet.crc"):
+    for name in ("part-0.parquet", "_part-1.parquet", "_SUCCESS", ".part-2.parquet.crc"):
         pq.write_table(pa.table(LOG), table / name)
     write(tmp_path, user={"user_id": [1]})
     with caplog.at_level(logging.WARNING, "tandem"):

@@ -84,12 +84,11 @@ def seconds(value: Column, stored: StoredColumn, most: int) -> Checked:
 
 def number(value: Column, stored: StoredColumn) -> Checked:
     """A finite number as a double."""
-    shown = value.cast("string")
     if stored.read_as != "double":
-        return Checked(value.cast("double"), None, shown)
+        return Checked(value.cast("double"), None, value.cast("string"))
     value = F.when(~F.isnan(value), value)
     bad = F.coalesce(F.abs(value) == float("inf"), F.lit(False))
-    return Checked(F.when(~bad, value), bad, shown)
+    return Checked(F.when(~bad, value), bad, value.cast("string"))
 
 
 def text(value: Column) -> Checked:
