@@ -389,6 +389,10 @@ def test_names_and_encodings_that_spark_cannot_read_are_named(tmp_path: Path) ->
     pq.write_table(pa.table(LOG), folder / "part-0.parquet", **encoded)
     with pytest.raises(UserError, match=r"column user_id is encoded as BYTE_STREAM_SPLIT, which Spark does not read;"):
         locate_interaction_tables(tmp_path)
+    twice = pa.table([*LOG.values(), [1, 2, 3], [["a"], None, []]], names=[*LOG, "x", "x"])
+    pq.write_table(twice, folder / "part-0.parquet")
+    with pytest.raises(UserError, match=r"column x stands there twice, once as list<element: string>; remove one of"):
+        locate_interaction_tables(tmp_path)
 
 
 def test_codecs_that_java_has_not_and_encrypted_files_are_named(tmp_path: Path) -> None:

@@ -89,14 +89,17 @@ def look_into(path: Location, wanted: Sequence[str]) -> Footer | None:
     """The footer of a Parquet file; None where it has no rows. wanted: the names of columns that will be read.
 
     Raises:
-        UserError: the file is broken or encrypted, or may not be read; a wanted column is compressed by a codec that
-            Spark's Java does not have.
+        UserError: the file is broken or encrypted, or may not be read; a wanted column is compressed or encoded in a
+            way that Spark's Java does not know; a list or group has the name of another column, which it confuses.
     """
     _check_end(path)
     with open_intact(path) as file:
         if file.metadata.num_rows == 0:
             return None
         schema = file.schema_arrow
+        for name, type_ in zip(schema.names, schema.types, strict=True):
+            if pa.types.is_nested(type_) and schema.names.count(name) > 1:
+                raise UserError(f"{path}: column {name} stands there twice, once as {type_}; remove one of them")
         _check_codecs(path, file, wanted)
         int96 = {leaf.name for leaf in _leaves(file) if leaf.physical_type == "INT96"}
         types = {name: schema.field(name).type for name in schema.names if schema.names.count(name) == 1}
