@@ -145,7 +145,11 @@ class TwoTowerParameters(Parameters):
     )
     warmup_epochs: float = Field(default=0.0, ge=0.0, description="linear from zero; fractions count")
     epochs: int = Field(default=10, ge=1, description="at most, where early stopping is on")
-    batch_size: int = Field(default=4_096, ge=1, description="rows of one step on all ranks together")
+    batch_size: Literal["auto"] | Annotated[int, Field(ge=1)] = Field(
+        default="auto",
+        description="rows of one step on all ranks together; auto: the largest power of two up to 4,096 that leaves an "
+        "epoch 100 steps, and at least 64",
+    )
     rowwise_min_rows: int = Field(
         default=16_384, ge=1, description="tables of at least so many rows are updated in the rows of the batch alone"
     )

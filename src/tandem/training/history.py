@@ -8,7 +8,8 @@ from pathlib import Path
 Record = dict[str, float | int | str | None]
 """epoch (from 1), train_loss, val_..., learning_rate, seconds, samples, samples_per_second (all ranks together).
 
-NCF's have ``phase`` too: search, refit or publish. The best epoch of the search alone has ``chosen``: true."""
+All but NCF's have ``batch_size`` and ``steps``. NCF's have ``phase``: search, refit or publish. The best epoch of the
+search alone has ``chosen``: true."""
 
 
 def write_history(history: Sequence[Record], path: Path) -> None:

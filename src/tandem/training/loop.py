@@ -157,6 +157,8 @@ class TrainingLoop(ABC, Generic[AnyTask]):
             "epoch": epoch + 1,
             "train_loss": train_loss,
             "learning_rate": rate,
+            "batch_size": self.parameters.batch_size,
+            "steps": self.plan.steps,
             "seconds": seconds,
             "samples": done,
             "samples_per_second": done / seconds,

@@ -13,6 +13,7 @@ from tandem.training.calibration import first_of, fit_calibration
 from tandem.training.history import with_chosen, write_history, write_tensorboard
 from tandem.training.keras_loop import KerasTask, KerasTrainer, LoopParameters
 from tandem.training.task import Metrics
+from tandem.training.two_tower_batch import batch_of
 from tandem.training.two_tower_data import columns_of
 from tandem.training.two_tower_job import TwoTowerJob
 from tandem.training.two_tower_losses import loss_of_step
@@ -31,7 +32,7 @@ class TwoTowerTrainer:
 
     def __init__(self, job: TwoTowerJob, communicator: Communicator, emit: Emit) -> None:
         """Read the rank's rows and build the towers; UserError where there is nothing to train on."""
-        self.job, self.parameters, self.communicator = job, job.parameters, communicator
+        self.job, self.parameters, self.communicator, self.emit = job, job.parameters, communicator, emit
         user, item = make_towers(job.config, job.parameters.precision, job.seed)
         self.user = Tower(user, "user", job.parameters.model.user)
         self.item = Tower(item, "item", job.parameters.model.item)
@@ -40,18 +41,21 @@ class TwoTowerTrainer:
         model = join_towers(user, item, self.score)
         rows = load_rows(job, communicator.rank, communicator.size)
         self.validation = self._validation(rows)
+        trained = trained_rows(rows, job, communicator)
+        batch_size = self._batch_size(len(trained))
         task = KerasTask(
             name="two_tower",
             title="Two-tower",
             model=model,
-            rows=trained_rows(rows, job, communicator),
-            summed_loss=loss_of_step(self.user, self.item, self.score, job.parameters, communicator),
+            rows=trained,
+            summed_loss=loss_of_step(self.user, self.item, self.score, job.parameters, batch_size, communicator),
             validate=self._validate(),
-            identity=self._identity(),
+            identity=self._identity(batch_size),
             forgotten=columns_of(job.parameters.model)[0],
             forgotten_rate=job.parameters.unknown_rate,
         )
-        self.loop = KerasTrainer(task, LoopParameters.of(job.parameters), job.seed, job.checkpoints, communicator, emit)
+        parameters = LoopParameters.of(job.parameters.model_copy(update={"batch_size": batch_size}))
+        self.loop = KerasTrainer(task, parameters, job.seed, job.checkpoints, communicator, emit)
 
     def fit(self) -> None:
         """Train; ends with the best weights, the same on all ranks."""
@@ -66,8 +70,17 @@ class TwoTowerTrainer:
         validation, towers = self.validation, Towers(self.user, self.item)
         return None if validation is None else lambda: validation.metrics(towers, self.communicator)
 
-    def _identity(self) -> dict[str, Any]:
-        values = self.parameters.model_dump(mode="json", exclude=FREE_ON_RESUME)
+    def _batch_size(self, rows: int) -> int:
+        """What the loop takes for the batch; rows: that this rank trains on. Collective."""
+        rows = int(self.communicator.allreduce_scalars({"rows": float(rows)})["rows"])
+        chosen = batch_of(self.parameters, rows)
+        if self.parameters.batch_size == "auto" and self.communicator.rank == 0:
+            text = f"Two-tower trains on batches of {chosen:,} of {rows:,} rows (two_tower.batch_size: auto)"
+            self.emit({"event": "message", "level": "info", "message": text})
+        return chosen
+
+    def _identity(self, batch_size: int) -> dict[str, Any]:
+        values = self.parameters.model_dump(mode="json", exclude=FREE_ON_RESUME) | {"batch_size": batch_size}
         return {f"two_tower.{name}": value for name, value in values.items()}
 
     def towers(self) -> Towers:

@@ -26,15 +26,15 @@ class Distinct(NamedTuple):
 
 
 def loss_of_step(
-    user: Tower, item: Tower, score: Score, parameters: TwoTowerParameters, communicator: Communicator
+    user: Tower, item: Tower, score: Score, parameters: TwoTowerParameters, batch_size: int, communicator: Communicator
 ) -> Callable[[Columns], Any]:
     """The function from the columns of a step's rows to the sum of their losses.
 
-    Softmax takes positives alone, and their negatives from the items of all ranks' rows of the step. Raises UserError
-    where their vectors are more numbers than MPI can count.
+    Softmax takes positives alone, and their negatives from the items of all ranks' rows of the step, of which there are
+    ``batch_size``. Raises UserError where their vectors are more numbers than MPI can count.
     """
     if parameters.loss == "softmax" and communicator.size > 1:
-        rows = -(-parameters.batch_size // communicator.size)
+        rows = -(-batch_size // communicator.size)
         check_gathered(rows * parameters.model.output_dim, communicator.size, "the items' vectors of two_tower")
 
     def pointwise(columns: Columns) -> Any:
@@ -52,7 +52,7 @@ def loss_of_step(
             items=items.places,
             user_keys=users.keys,
             item_keys=items.keys,
-            item_probabilities=chance_in_batch(shares, parameters.batch_size),
+            item_probabilities=chance_in_batch(shares, batch_size),
         )
         return softmax_loss(positives, parameters.softmax, communicator.allgather_in_graph)
 

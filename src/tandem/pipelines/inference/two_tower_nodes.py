@@ -68,6 +68,7 @@ def report_two_tower(
         "test_positives": int(rows["label"].sum()),
         "test_rows_of_unknown_users": int((rows["user"] == 0).sum()),
         "test_rows_of_unknown_items": int((rows["tweet"] == 0).sum()),
+        "batch_size": history[-1].get("batch_size"),
         **retrieval["facts"],
         "best_auc": quality.get("best_auc"),
         "feature_spec_fingerprint": spec["fingerprint"],
