@@ -1,6 +1,7 @@
 """Charts: the right data, readable in any theme, and no crash on short or partial runs."""
 
 import json
+import re
 
 import numpy as np
 import plotly.graph_objects as go
@@ -69,6 +70,66 @@ def test_a_run_of_one_epoch_shows_a_point_on_a_scale_from_zero() -> None:
 @pytest.mark.parametrize("history", [[], [{"epoch": 1, "train_loss": None}]])
 def test_an_empty_history_says_so(history: list[dict[str, float]]) -> None:
     assert loss_curves(history).layout.annotations[0].text == "nothing to show"
+
+
+def test_what_is_published_after_a_refit_is_a_third_curve() -> None:
+    phases = ("refit", "refit", "publish", "publish")
+    later = [{"epoch": epoch, "train_loss": 0.6, "phase": phase} for epoch, phase in enumerate(phases, 4)]
+    losses = {t.name: list(t.x) for t in loss_curves([*HISTORY, *later]).data if t.yaxis == "y"}
+    assert losses == {"train loss": [1, 2, 3], "refit loss": [4, 5], "publish loss": [6, 7]}
+
+
+def test_the_chosen_epoch_is_marked_in_both_plots() -> None:
+    marked = loss_curves([record | {"chosen": record["epoch"] == 3} for record in HISTORY])
+    assert [(line.x0, line.x1, line.xref) for line in marked.layout.shapes] == [(3, 3, "x"), (3, 3, "x2")]
+    assert [note.text for note in marked.layout.annotations] == ["epoch 3 chosen"]
+    assert not loss_curves(HISTORY).layout.shapes
+
+
+def test_curves_of_other_scales_have_an_axis_of_their_own() -> None:
+    history = [
+        {"epoch": epoch, "train_loss": 6.0 - epoch, "val_log_loss": 0.4, "val_auc": 0.6, "val_recall@100": recall}
+        for epoch, recall in ((1, 0.02), (2, 0.03))
+    ]
+    figure = loss_curves(history)
+    sides = {trace.name: figure.layout[trace.yaxis.replace("y", "yaxis")].side for trace in figure.data}
+    assert sides == {
+        "train loss": None,
+        "validation log loss": "right",
+        "validation AUC": None,
+        "validation recall@100": "right",
+    }
+    assert figure.layout.yaxis2.title.text == "validation log loss"
+    near = loss_curves([record | {"val_log_loss": 2.0, "val_recall@100": 0.3} for record in history])
+    assert {trace.yaxis for trace in near.data} == {"y", "y2"}
+
+
+@pytest.mark.parametrize(("epochs", "mode"), [(40, "lines+markers"), (41, "lines")])
+def test_many_points_have_no_markers(epochs: int, mode: str) -> None:
+    figure = loss_curves([{"epoch": epoch, "train_loss": 1.0} for epoch in range(1, epochs + 1)])
+    assert figure.data[0].mode == mode
+
+
+def test_a_long_legend_has_lines_that_fit_into_a_small_figure() -> None:
+    names = ("val_log_loss", "val_ndcg@10", "val_average_precision", "val_auc")
+    figure = loss_curves([{"epoch": 1, "train_loss": 1.0} | dict.fromkeys(names, 0.5)], "NCF training")
+    title, *lines = re.sub("<(?!br>).*?>", "", figure.layout.title.text).split("<br>")
+    assert title == "NCF training"
+    assert [len(line) <= 54 for line in lines] == [True, True]
+    assert figure.layout.margin.t > loss_curves(HISTORY).layout.margin.t
+
+
+def test_small_figures_keep_three_significant_digits() -> None:
+    bars = comparison(REPORT, "NCF").data
+    assert {bar.texttemplate for bar in bars} == {"%{y:.3g}"}
+    assert all(bar.hovertemplate.startswith("%{y:.3g}<") for bar in bars)
+
+
+def test_of_many_metrics_the_first_kinds_are_charted() -> None:
+    kinds = ("ndcg", "hit_rate", "recall", "precision", "map")
+    report = {"model": {f"{kind}@{k}": 0.5 for kind in kinds for k in (10, 100)}, "baselines": {}}
+    labels = [label.partition("<br>")[0] for label in comparison(report, "two-tower").data[0].x]
+    assert labels == ["NDCG", "NDCG", "HR", "HR", "recall", "recall"]
 
 
 def test_comparison_has_a_bar_group_per_ranking_metric() -> None:

@@ -25,7 +25,9 @@ def test_tensorboard_reads_the_event_file(tmp_path):
     """By TensorBoard's own reader of event files."""
     from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
 
-    write_tensorboard(HISTORY, tmp_path)
+    history = with_chosen(HISTORY, 1)
+    assert [record.get("chosen") for record in history] == [True, None]
+    write_tensorboard(history, tmp_path)
     (file,) = tmp_path.iterdir()
     events = list(LegacyEventFileLoader(str(file)).Load())
     values = {(value.tag, event.step): value.simple_value for event in events for value in event.summary.value}

@@ -19,32 +19,47 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#9
 _GREY, _GRID, _CLEAR = "#7A7A7A", "rgba(128,128,128,0.25)", "rgba(0,0,0,0)"
 _RANKING = ("ndcg@", "hit_rate@", "recall@", "precision@", "map@")
 _CLASSIFICATION = ("auc", "average_precision", "accuracy")
+_MOST_GROUPS = 6  # of bars: more cannot be read at that size
+_MOST_MARKERS = 40
+_MOST_LETTERS = 54  # of a line of the legend
+_GAP = 0.16  # between the two plots of a figure, of its height
+# Values so many times smaller than the largest have a scale of their own, on the right.
+_OTHER_SCALE = 4.0
 _SHORT = {"ndcg": "NDCG", "hit_rate": "HR", "map": "MAP", "auc": "AUC", "average_precision": "average precision"}
 
 
 def loss_curves(history: Sequence[Mapping[str, Any]], title: str = "Training") -> go.Figure:
     """Losses per epoch, and below them the validation metrics where there are any.
 
-    Epochs of another phase than the search are a new model's: a curve of its own, "refit loss" or "publish loss".
+    Epochs of another phase than the search are a new model's: a curve of its own, "refit loss" or "publish loss". Where
+    the values of some curves are far smaller than those of others, they have an axis of their own on the right. The
+    epoch that early stopping chose is marked.
 
     Args:
         history: one record per epoch: ``epoch``, ``train_loss``, and any of ``phase``, ``val_…``, ``learning_rate``,
-            ``seconds``, ``samples_per_second``; a value may be missing or ``None``.
+            ``seconds``, ``samples_per_second``, ``chosen``; a value may be missing or ``None``.
         title: of the figure.
     """
     history = [_of_phase(record) for record in history]
     names = list(dict.fromkeys(name for record in history for name in record if _present(history, name)))
     losses = [name for name in names if name.endswith("loss")]
     metrics = [name for name in names if name.startswith("val_") and name not in losses]
-    rows = 2 if metrics else 1
-    figure = make_subplots(rows=rows, cols=1, shared_xaxes=True, vertical_spacing=0.16)
+    groups = [(losses, "loss (nats)"), (metrics, "validation")] if metrics else [(losses, "loss (nats)")]
+    small = {name for group, _ in groups for name in _of_another_scale(history, group)}
+    specs = [[{"secondary_y": not small.isdisjoint(group)}] for group, _ in groups]
+    figure = make_subplots(rows=len(groups), cols=1, specs=specs, shared_xaxes=True, vertical_spacing=_GAP)
     colours = dict(zip(losses + metrics, COLOURS * len(names), strict=False))
     for name, colour in colours.items():
-        figure.add_trace(_curve(history, name, colour), row=1 if name in losses else 2, col=1)
-    _style(figure, title, {_plain(name): colour for name, colour in colours.items()})
-    figure.update_yaxes(title_text="loss (nats)", row=1, col=1)
-    if metrics:
-        figure.update_yaxes(title_text="validation", row=2, col=1)
+        row = 1 if name in losses else 2
+        figure.add_trace(_curve(history, name, colour), row=row, col=1, secondary_y=name in small)
+    legend = {_plain(name.removeprefix("val_") if name in metrics else name): colours[name] for name in colours}
+    _style(figure, title, legend)
+    for row, (group, text) in enumerate(groups, 1):
+        right = [_plain(name) for name in group if name in small]
+        figure.update_yaxes(title_text=text, row=row, col=1, secondary_y=False)
+        if right:
+            figure.update_yaxes(title_text=", ".join(right), showgrid=False, row=row, col=1, secondary_y=True)
+    _mark_chosen(figure, history, 1.0 if len(groups) == 1 else (1.0 - _GAP) / 2)
     epochs = [int(record["epoch"]) for record in history]
     for row, group in ((1, losses), (2, metrics)):
         if len(epochs) == 1 and group:  # a single point has no scale of its own
@@ -52,7 +67,7 @@ def loss_curves(history: Sequence[Mapping[str, Any]], title: str = "Training") -
             figure.update_yaxes(range=[0.0, 1.25 * highest], row=row, col=1)
     span = {"range": [min(epochs) - 0.5, max(epochs) + 0.5]} if epochs else {}
     figure.update_xaxes(tickformat="d", dtick=1 if len(epochs) <= 10 else None, **span)
-    figure.update_xaxes(title_text="epoch", row=rows, col=1)
+    figure.update_xaxes(title_text="epoch", row=len(groups), col=1)
     return figure
 
 
@@ -75,13 +90,13 @@ def comparison(report: Report, model_name: str, title: str = "Model against base
             y=[column.get(metric) for metric in metrics],
             name=name,
             marker={"color": colours[name]},
-            texttemplate="%{y:.3f}",
+            texttemplate="%{y:.3g}",
             textposition="outside",
             textangle=-90,
             textfont={"size": 9},
             constraintext="none",
             cliponaxis=False,
-            hovertemplate="%{y:.4f}<extra>" + name + "</extra>",
+            hovertemplate="%{y:.3g}<extra>" + name + "</extra>",
         )
     _style(figure, title, colours)
     highest = max((column.get(m) or 0.0 for column in shown.values() for m in metrics), default=1.0)
@@ -137,15 +152,15 @@ def calibration_curve(sums: ClassificationSums, title: str = "Calibration") -> g
 
 def _style(figure: go.Figure, title: str, legend: Mapping[str, str]) -> None:
     """What all figures share; ``legend`` is name to colour."""
-    dots = "   ".join(f'<span style="color:{colour}">⬤</span> {name}' for name, colour in legend.items())
+    lines = _legend_lines(legend)
     figure.update_layout(
         template="none",
-        title={"text": f"{title}<br><sup>{dots}</sup>", "x": 0.02, "xanchor": "left"},
+        title={"text": "<br>".join([title, *lines]), "x": 0.02, "xanchor": "left"},
         font={"family": "sans-serif", "size": 13, "color": _GREY},
         paper_bgcolor=_CLEAR,
         plot_bgcolor=_CLEAR,
         showlegend=False,
-        margin={"l": 72, "r": 40, "t": 72, "b": 60},
+        margin={"l": 72, "r": 40, "t": 50 + 22 * max(1, len(lines)), "b": 60},
         hovermode="closest",
     )
     small = {"tickfont": {"size": 10}, "title_font": {"size": 11}, "title_standoff": 8}
@@ -156,9 +171,46 @@ def _style(figure: go.Figure, title: str, legend: Mapping[str, str]) -> None:
         figure.add_annotation(text="nothing to show", showarrow=False, xref="paper", yref="paper", x=0.5, y=0.5)
 
 
+def _legend_lines(legend: Mapping[str, str]) -> list[str]:
+    """Dots and names, as many to a line as fit into a small figure."""
+    lines: list[list[str]] = []
+    room = 0
+    for name, colour in legend.items():
+        room -= len(name) + 3
+        if room < 0:
+            lines.append([])
+            room = _MOST_LETTERS - len(name) - 3
+        lines[-1].append(f'<span style="color:{colour}">⬤</span> {name}')
+    return [f"<sup>{'   '.join(line)}</sup>" for line in lines]
+
+
+def _of_another_scale(history: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[str]:
+    """Those whose curves would be flat on the axis of the largest."""
+    tops = {name: max(abs(record[name]) for record in history if record.get(name) is not None) for name in names}
+    return [name for name, top in tops.items() if top * _OTHER_SCALE < max(tops.values())]
+
+
+def _mark_chosen(figure: go.Figure, history: Sequence[Mapping[str, Any]], height: float) -> None:
+    """A line through all plots, and above the height given, as a share of the figure's, what it means."""
+    chosen = next((record["epoch"] for record in history if record.get("chosen") and _validated(record)), None)
+    if chosen is None:
+        return
+    figure.add_vline(x=chosen, line={"color": _GREY, "dash": "dot", "width": 1.5})
+    late = chosen > 0.7 * max(record["epoch"] for record in history)
+    figure.add_annotation(
+        text=f"epoch {chosen} chosen",
+        **{"x": chosen, "xref": "x", "xanchor": "right" if late else "left", "showarrow": False},
+        **{"y": height, "yref": "paper", "yanchor": "bottom", "font": {"size": 10}},
+    )
+
+
 def _of_phase(record: Mapping[str, Any]) -> Mapping[str, Any]:
     phase = record.get("phase", "search")
     return record if phase == "search" else {f"{phase}_loss" if n == "train_loss" else n: v for n, v in record.items()}
+
+
+def _validated(record: Mapping[str, Any]) -> bool:
+    return any(name.startswith("val_") and value is not None for name, value in record.items())
 
 
 def _curve(history: Sequence[Mapping[str, Any]], name: str, colour: str) -> go.Scatter:
@@ -168,7 +220,7 @@ def _curve(history: Sequence[Mapping[str, Any]], name: str, colour: str) -> go.S
         x=[record["epoch"] for record in points],
         y=[record[name] for record in points],
         name=_plain(name),
-        mode="lines+markers",
+        mode="lines+markers" if len(points) <= _MOST_MARKERS else "lines",
         line={"color": colour, "width": 2},
         customdata=details,
         hovertemplate=f"epoch %{{x}}: {_plain(name)} %{{y:.4f}}<br>%{{customdata}}<extra></extra>",
@@ -200,9 +252,15 @@ def _metric_label(metric: str) -> str:
 
 
 def _charted(columns: Mapping[str, Mapping[str, Any]], starts: Sequence[str]) -> list[str]:
-    """Metrics with one of these beginnings that any column has, in their order, the sampled last."""
+    """Metrics with one of these beginnings that any column has, in their order, the sampled last.
+
+    Of many, those with the last beginnings are left out.
+    """
     names = dict.fromkeys(n for column in columns.values() for n, value in column.items() if value is not None)
-    chosen = [name for start in starts for name in names if name.startswith(start)]
+    kinds = [[name for name in names if name.startswith(start)] for start in starts]
+    while sum(map(len, kinds)) > _MOST_GROUPS and len(kinds) > 1:
+        kinds.pop()
+    chosen = [name for kind in kinds for name in kind]
     return sorted(chosen, key=lambda name: name.endswith("_sampled"))
 
 
