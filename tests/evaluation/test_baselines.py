@@ -2,6 +2,8 @@
 
 import logging
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -157,6 +159,32 @@ def test_tuned_als_improves_on_a_bad_start() -> None:
     tuned = tune_als(bad, validation)
     assert tuned.iterations == 3
     assert ndcg(tuned.fit(validation.train), validation) > 1.05 * ndcg(bad.fit(validation.train), validation)
+
+
+@pytest.mark.parametrize(("tune", "name", "fits"), [(tune_ease, "ease", 7), (tune_als, "als", 13)])
+def test_long_tuning_tells_of_each_fit_and_short_tuning_of_none(
+    tune: Callable[..., Any],
+    name: str,
+    fits: int,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    validation, start = hold_out(taste_matrix(), 0.2, seed=0), Ease(8.0) if name == "ease" else Als(8, iterations=1)
+    with caplog.at_level(logging.INFO):
+        tune(start, validation)
+    assert caplog.messages == []
+    monkeypatch.setattr("tandem.evaluation.tuning.TOLD_SECONDS", 0.0)
+    monkeypatch.setattr("tandem.evaluation.tuning.TOLD_ITEMS", 1)
+    with caplog.at_level(logging.INFO):
+        tune(start, validation)
+    first, *told = caplog.messages
+    users, items = validation.train.shape
+    assert first.startswith(f"Baseline {name}: {fits} fits to choose its settings")
+    assert first.endswith(f"of {users} users and {items} items")
+    assert [line.partition(" took ")[0] for line in told] == [
+        f"Baseline {name}: fit {number} of {fits}" for number in range(1, fits)
+    ]
+    assert all("NDCG@10 0." in line for line in told)
 
 
 def test_validation_without_users_is_no_crash() -> None:

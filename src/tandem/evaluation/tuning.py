@@ -1,7 +1,9 @@
 """Choosing a baseline's settings on held-out training rows, never on test rows."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -13,6 +15,8 @@ from tandem.evaluation.lists import Lists, Pairs
 from tandem.evaluation.ranking import ranking_metrics
 from tandem.evaluation.recommender import Recommender, rank_users
 
+logger = logging.getLogger(__name__)
+
 Model = TypeVar("Model", bound=Recommender)
 
 EASE_L2_FACTORS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
@@ -21,6 +25,10 @@ ALS_ALPHAS = (1.0, 2.0, 5.0, 10.0)
 ALS_FACTOR_STEPS = (0.5, 2.0)
 MAX_USERS = 2_000
 """Validation users that settings are compared on; their lists would cost more than the fits otherwise."""
+TOLD_SECONDS = 5.0
+"""Between two lines about fits, at least."""
+TOLD_ITEMS = 4_000
+"""Of so many, a single fit takes long, and the number of fits is told before."""
 
 
 @dataclass(frozen=True)
@@ -56,24 +64,53 @@ def ndcg(model: Recommender, validation: Validation, k: int = 10) -> float:
 
 def tune_ease(start: Ease, validation: Validation) -> Ease:
     """The best l2 on a grid of powers of two around the given one; not fitted."""
-    return _best((replace(start, l2=start.l2 * factor) for factor in EASE_L2_FACTORS), _judge(validation))
+    judge = Judge("ease", len(EASE_L2_FACTORS) + 1, validation)
+    return _best((replace(start, l2=start.l2 * factor) for factor in EASE_L2_FACTORS), judge)
 
 
 def tune_als(start: Als, validation: Validation) -> Als:
     """The best settings, one after the other: regularisation, alpha, number of factors; not fitted."""
-    judge = _judge(validation)
     penalties = dict.fromkeys((start.regularization, *ALS_REGULARIZATIONS))
+    alphas = dict.fromkeys((start.alpha, *ALS_ALPHAS))
+    sizes = dict.fromkeys((start.factors, *(max(1, int(start.factors * step)) for step in ALS_FACTOR_STEPS)))
+    judge = Judge("als", len(penalties) + len(alphas) + len(sizes) + 1, validation)
     best = _best((replace(start, regularization=penalty) for penalty in penalties), judge)
-    alphas = dict.fromkeys((best.alpha, *ALS_ALPHAS))
     best = _best((replace(best, alpha=alpha) for alpha in alphas), judge)
-    sizes = dict.fromkeys((best.factors, *(max(1, int(best.factors * step)) for step in ALS_FACTOR_STEPS)))
     return _best((replace(best, factors=size) for size in sizes), judge)
 
 
-def _judge(validation: Validation) -> Callable[[Recommender], float]:
-    return lambda model: ndcg(model.fit(validation.train), validation)
+@dataclass
+class Judge:
+    """NDCG of a model fitted to the validation's training part; tells of fits that take long, in lines of the log.
+
+    fits: of the whole tuning, the last on all rows included.
+    """
+
+    name: str
+    fits: int
+    validation: Validation
+    done: int = 0
+    told_at: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        users, items = self.validation.train.shape
+        if items >= TOLD_ITEMS:
+            text = "Baseline %s: %d fits to choose its settings and for the report, of %s users and %s items"
+            logger.info(text, self.name, self.fits, f"{users:,}", f"{items:,}")
+
+    def __call__(self, model: Recommender) -> float:
+        """Fit, and rank for the validation users."""
+        started = time.monotonic()
+        score = ndcg(model.fit(self.validation.train), self.validation)
+        self.done += 1
+        now = time.monotonic()
+        if now - self.told_at >= TOLD_SECONDS:
+            self.told_at = now
+            text = "Baseline %s: fit %d of %d took %.1f s (NDCG@10 %.4f with %s)"
+            logger.info(text, self.name, self.done, self.fits, now - started, score, model.settings())
+        return score
 
 
-def _best(models: Iterable[Model], judge: Callable[[Recommender], float]) -> Model:
+def _best(models: Iterable[Model], judge: Judge) -> Model:
     """The model with the highest score, the first of equals."""
     return max(models, key=judge)
