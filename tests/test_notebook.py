@@ -27,7 +27,8 @@ for cell in json.load(open(sys.argv[1]))["cells"]:
 recommended = names["shown lists"]
 print(json.dumps({
     "published": recommended.sort_values("rank")["item_id"].tolist(),
-    "by hand": names["shown library"],
+    "by hand": names["shown library"].index.tolist(),
+    "titles": names["shown library"]["title"].notna().all().item(),
     "sources": sorted(set(recommended["source"])),
     "liked": names["liked"]["item_id"].tolist(),
     "methods": list(names["shown report"].columns),
@@ -70,6 +71,7 @@ def test_every_cell_runs_and_the_model_by_hand_gives_the_published_list(project:
     assert not re.search("WARN|Warning|logging configuration", done.stderr)
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["published"] == found["by hand"]
+    assert found["titles"], "a list of numbers tells nobody anything"
     assert found["sources"] == ["model"]
     assert not set(found["published"]) & set(found["liked"])
     assert {"NCF", "popularity", "ease"} <= set(found["methods"])
