@@ -71,11 +71,12 @@ def rank_ncf_items(
     other rows than those of the spec.
     """
     from tandem.models.ncf_scorer import check_trained_on
-    from tandem.pipelines.inference.scoring import asked_users, ranked_lists
+    from tandem.pipelines.inference.scoring import asked_for, asked_users, ranked_lists
     from tandem.training.ncf_catalogue import Catalogue
     from tandem.training.ncf_scoring import ListRequest
 
     check_trained_on(model, spec["fingerprint"])
+    logger.info("NCF %s", asked_for(parameters, spec["num_users"], spec["num_items"]))
     catalogue = Catalogue.read(item_table, int(spec["num_users"]))
     request = ListRequest(model.resolve(), catalogue, parameters.top_n, EVALUATED_LENGTH)
     lists = ranked_lists(asked_users(interactions, users, user_table, parameters), request).cache()

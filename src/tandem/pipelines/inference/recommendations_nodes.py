@@ -3,6 +3,7 @@
 Faiss and Spark are imported by the nodes that run: listing and drawing the graph needs none of it.
 """
 
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 else:
     # Kedro resolves all annotations of a node to find the types of its parameters, when Spark is not there yet.
     DataFrame = Any
+
+logger = logging.getLogger(__name__)
 
 
 def find_recsys2021_candidates(
@@ -44,6 +47,7 @@ def find_recsys2021_candidates(
     shutil.rmtree(staging, ignore_errors=True)
     staging.mkdir(parents=True)
     wanted = choose_users(user_features, parameters.recommendations.users, seed)
+    logger.info("Finding %d candidates for each of %s users", parameters.recommendations.candidates, f"{len(wanted):,}")
     files = CandidateFiles(user_embeddings, user_features, item_features, (train, test))
     loaded, fingerprint = load_index(index, len(os.sched_getaffinity(0))), load_config(model).model_fingerprint
     with pq.ParquetWriter(staging / "part-00000.parquet", SCHEMA) as writer:

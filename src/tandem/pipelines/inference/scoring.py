@@ -80,6 +80,13 @@ def _named(users: Iterable[int]) -> DataFrame:
     return SparkSession.active().createDataFrame(ids)
 
 
+def asked_for(parameters: NCFParameters, num_users: int, num_items: int) -> str:
+    """What the lists take, for the log before it; num_users: that the model knows."""
+    wanted = parameters.recommend_users
+    users = f"all users ({num_users:,} known ones)" if wanted == "all" else f"{len(set(wanted)):,} chosen users"
+    return f"ranks {num_items:,} items for {users}, and for those who test"
+
+
 def ranked_lists(asked: DataFrame, request: ListRequest) -> DataFrame:
     """user_id, item_id, rank, score, source, and whether the list is ``published`` or evaluated; asked: those of
     ``asked_users``.
