@@ -4,6 +4,7 @@ from tandem.batches.columns import LABEL
 from tandem.batches.sharing import Phase, SharedRows, rows_held_in
 from tandem.batches.stream_sizes import Shard, StreamSizes, stream_sizes
 from tandem.errors import UserError
+from tandem.training.two_tower_batch import batch_of
 from tandem.training.two_tower_data import columns_of
 from tandem.training.two_tower_job import TwoTowerJob
 
@@ -20,7 +21,7 @@ def two_tower_sharing(job: TwoTowerJob) -> SharedRows:
     if softmax:
         check_positives(rows.total)
     unit, mend = f"training {'positives' if softmax else 'rows'}", "two_tower.batch_size of at least {}".format
-    phase = Phase(rows.total, parameters.batch_size, unit, rows.shards, mend)
+    phase = Phase(rows.total, batch_of(parameters, int(rows.total)), unit, rows.shards, mend)
     return SharedRows((phase,), lambda ranks: shard_and_sizes(job, 0, ranks))
 
 
