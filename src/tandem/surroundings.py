@@ -53,6 +53,9 @@ def make_environment(environ: MutableMapping[str, str], *, local: bool, python: 
     foreign = foreign_variables(environ, local=local, made=made)
     for name in foreign:
         del environ[name]
+    if not local:  # of an earlier, local Spark of this process
+        for name in [name for name, value in _THIS_HOST.items() if environ.get(name) == value]:
+            del environ[name]
     environ.update(made)
     folders = [f"{folder} in PYTHONPATH" for folder in _taken]
     _taken.clear()
