@@ -20,8 +20,8 @@ from yaml import YAMLError
 
 from tandem.errors import UserError
 from tandem.sources.recsys2021_format import with_row
-from tandem.sources.staging import CANNOT_WRITE
 from tandem.storage.signals import Ended
+from tandem.storage.writes import CANNOT_WRITE, cannot_write, unfit_place
 
 INTERRUPTED = 130
 
@@ -58,7 +58,9 @@ def _told_by(error: BaseException) -> str | None:
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, OSError) and error.errno in CANNOT_WRITE and error.filename:
-        return f"cannot write {error.filename}: {error.strerror}; make the place writable or choose another one"
+        return cannot_write(error.filename, error.errno)
+    if isinstance(error, OSError) and unfit_place(error) is not None:
+        return unfit_place(error)
     # A Python process of Spark tells only the text of what it raised.
     told = re.search(rf"^{UserError.__module__}\.{UserError.__name__}: (.+)$", str(error), re.MULTILINE)
     return with_row(told[1]) if told is not None else _told_by_spark(error)

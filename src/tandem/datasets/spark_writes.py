@@ -34,7 +34,7 @@ def write_parquet(data: DataFrame, folder: Path | RemotePath, *, by: str | None 
     from tandem.datasets.spark_session import stopped_by_interrupt
 
     counted = Observation()
-    # Counted in the tasks that write: 0.1 microseconds a row, and no job of its own.
+    # Counted in the tasks that write: 0.2 microseconds a row, and no job of its own.
     writer = data.observe(counted, F.count(F.lit(1)).alias("rows")).write.mode("append")
     writer = writer.partitionBy(by) if by is not None else writer
     writer = writer.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false").options(**options)

@@ -50,6 +50,7 @@ from tandem.distributed.processes import die_with_parent
 from tandem.distributed.topology import detect, format_cpu_list
 from tandem.errors import UserError
 from tandem.imports import import_tensorflow
+from tandem.storage.writes import unfit_place
 
 _HEARTBEAT_SECONDS = 1.0
 _state: dict[str, Any] = {"file": None, "beat": 0.0}
@@ -211,7 +212,10 @@ def _record_failure(job: Job, rank: int, error: BaseException) -> None:
     text = "".join(traceback.format_exception(error))
     with suppress(OSError):  # the record, of a few blocks, may still find room
         sys.stderr.write(text)
-    if out_of_memory(error):
+    unfit = None if isinstance(error, UserError) else unfit_place(error)
+    if unfit is not None:
+        error = UserError(f"rank {rank} on {socket.gethostname()}: {unfit}; log: {job.log_file(rank)}")
+    elif out_of_memory(error):
         error = UserError(
             f"rank {rank} on {socket.gethostname()} ran out of memory; give its host fewer ranks, or train with a "
             f"smaller batch or model; log: {job.log_file(rank)}"

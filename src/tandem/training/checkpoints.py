@@ -67,7 +67,8 @@ def load_checkpoint(folder: Path, identity: Mapping[str, Any], kind: Kind = "pt"
 
 def remove_checkpoint(folder: Path) -> None:
     """Forget what an earlier job left."""
-    (folder / FILE_NAME).unlink(missing_ok=True)
+    for name in (FILE_NAME, f".{FILE_NAME}.partial"):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _save_file(tensors: Mapping[str, Any], path: Path, metadata: dict[str, str], kind: Kind) -> None:
