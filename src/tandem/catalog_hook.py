@@ -93,7 +93,7 @@ def what_is_wrong(entry: Mapping[str, Any], error: DatasetError) -> str:
 
 
 def _unknown_type(type_: str, error: Exception) -> str:
-    close = difflib.get_close_matches(type_, TYPES, 1)
+    close = difflib.get_close_matches(type_, TYPES, 1, CLOSE)
     if close and type_ != close[0]:
         return f"there is no type {type_}; did you mean {close[0]}?"
     return f"the type {type_} cannot be used: {' '.join(str(error).partition('Hint:')[0].split())}"

@@ -135,11 +135,12 @@ class ConfigLoader(OmegaConfigLoader):
         self._first_files[key] = files | self._first_files.get(key, {})
 
     def _merge_and_resolve(self, key: str, config_per_file: dict[Path, DictConfig]) -> dict[str, Any]:
+        names = {file: {str(name) for name in some} for file, some in config_per_file.items()}  # merging changes them
         try:
             merged: dict[str, Any] = super()._merge_and_resolve(key, config_per_file)
         except OmegaConfBaseException as error:
             name = str(error.full_key or "")
-            file = next((file for file, some in config_per_file.items() if name.partition(".")[0] in some), None)
+            file = next((file for file, some in names.items() if name.partition(".")[0] in some), None)
             raise UserError(f"{named_place(file, name)}: {_unresolved(error)}") from error
         return merged
 

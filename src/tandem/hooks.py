@@ -54,15 +54,23 @@ def configure_spark(parameters: Mapping[str, Any], configuration: Mapping[str, A
     """Put both where the session to come looks for them; configuration: what spark.yml says.
 
     Raises:
-        UserError: spark.yml sets what a parameter decides.
+        UserError: a parameter does not fit; spark.yml sets what a parameter decides, or something that is no setting.
     """
-    spark = SparkParameters.model_validate(parameters)
-    for name in configuration:
+    try:
+        spark = SparkParameters.model_validate(parameters)
+    except ValidationError as error:
+        raise UserError("; ".join(invalid_parameters("spark", SparkParameters, error))) from error
+    for name, value in configuration.items():
+        if not str(name).startswith("spark.") or not isinstance(value, str | int | float):
+            raise UserError(
+                f"spark.yml: {name}: expected a setting of Spark's with its value, as spark.ui.enabled: true, found "
+                f"{name}: {value!r}, which Spark would pass over"
+            )
         if name in PARAMETER_OF_SETTING:
             parameter = f"spark.{PARAMETER_OF_SETTING[name]}"
             raise UserError(
                 f"spark.yml sets {name}, which the parameter {parameter} decides; remove it there, and set {parameter} "
-                f"in parameters.yml or by --params {parameter}={configuration[name]}"
+                f"in parameters.yml or by --params {parameter}={value}"
             )
     settings = {**({} if spark.local else EXECUTORS), **configuration, **spark.settings()}
     compiler = QUICK_COMPILER if spark.short_run else ""

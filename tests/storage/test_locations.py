@@ -82,6 +82,6 @@ def test_a_job_keeps_its_places_in_json(given: str) -> None:
 
 
 def test_what_is_kept_on_this_machine_has_no_address() -> None:
-    with pytest.raises(UserError, match=r"^s3://bucket/raw: .* are kept on this machine; give a path"):
+    with pytest.raises(UserError, match=r"^s3://bucket/raw is an address; .* on this machine: give a path"):
         local_path("s3://bucket/raw")
     assert local_path("data/01_raw") == Path("data/01_raw")

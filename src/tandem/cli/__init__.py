@@ -15,7 +15,7 @@ from kedro.utils import is_kedro_project
 from tandem import __version__
 from tandem.cli.data import download, generate
 from tandem.cli.logs import quiet_warnings
-from tandem.cli.one_line import OneLineGroup, one_line_errors
+from tandem.cli.one_line import OneLineGroup, one_line_at_the_end, one_line_errors
 from tandem.cli.run_command import run
 from tandem.surroundings import own_pyspark_first
 
@@ -23,6 +23,7 @@ __all__ = ["cli", "main", "run"]
 
 # Now: every kedro command in the project imports this module before its own.
 quiet_warnings()
+one_line_at_the_end()
 own_pyspark_first(sys.path, os.environ)
 
 

@@ -5,12 +5,15 @@ import re
 import signal
 import sys
 import tarfile
+import traceback
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import click
+import kedro
 from kedro.config import MissingConfigException
 from kedro.io import DatasetError
 from kedro.utils import is_kedro_project
@@ -24,6 +27,7 @@ from tandem.storage.signals import Ended
 from tandem.storage.writes import CANNOT_WRITE, cannot_write, unfit_place
 
 INTERRUPTED = 130
+KEDRO = Path(kedro.__file__).parent
 
 
 @contextlib.contextmanager
@@ -83,7 +87,16 @@ def _kedros_line(error: BaseException, conf_source: str | None) -> str | None:
         return f"the configuration cannot be read: {text}"
     refused = isinstance(error, DatasetError) and error.__cause__ is None
     unknown = isinstance(error, ValueError) and "pipeline" in text.lower()
+    if not refused and _making_the_catalog(error):
+        return f"the catalog cannot be made: {_one_line(str(error.args[0] if error.args else error))}"
     return text if refused or unknown or isinstance(error, ParameterValidationError) else None
+
+
+def _making_the_catalog(error: BaseException) -> bool:
+    """Whether Kedro itself met it between the files and the catalog: what is written there is the user's."""
+    frames = traceback.extract_tb(error.__traceback__)
+    made = any(frame.name == "_get_catalog" for frame in frames)
+    return made and Path(frames[-1].filename).is_relative_to(KEDRO)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -116,6 +129,20 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+def one_line_at_the_end() -> None:
+    """Let Python print one line, too, where a command of Kedro's own ends by what the user can mend."""
+    original = sys.excepthook
+
+    def told(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        line = user_line(error) if isinstance(error, Exception) else None
+        if line is None:
+            original(kind, error, trace)
+        else:
+            click.echo(f"Error: {line}", err=True)
+
+    sys.excepthook = told
+
+
 class OneLineGroup(click.Group):
     """A group of commands whose wrong usage is told in one line as well, instead of Click's four."""
 
@@ -131,7 +158,7 @@ class OneLineGroup(click.Group):
             click.echo(f"Error: {_one_line(error.format_message())} See {command} --help", err=True)
             sys.exit(error.exit_code)
         except click.ClickException as error:
-            error.show()
+            click.echo(f"Error: {_one_line(error.format_message())}", err=True)
             sys.exit(error.exit_code)
         except click.Abort:
             sys.exit(INTERRUPTED)

@@ -91,7 +91,7 @@ def local_path(given: Any) -> Path:
     """
     place = location(given)
     if isinstance(place, RemotePath):
-        raise UserError(f"{place}: models, reports and what ranks write are kept on this machine; give a path")
+        raise UserError(f"{place} is an address; what belongs here is kept on this machine: give a path")
     return place
 
 
