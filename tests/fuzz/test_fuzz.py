@@ -1,0 +1,55 @@
+"""Odd logs through the reader: the right rows, or one true line."""
+
+import hashlib
+import shutil
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from fuzz.lane import Outcome, try_log
+from fuzz.odd_files import write_log
+
+STEP = 100
+
+
+def test_odd_logs_give_their_rows_or_one_true_line(
+    spark: SparkSession, tmp_path: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, count = (int(request.config.getoption(name)) for name in ("--fuzz-seed", "--fuzz-tables"))
+    started = time.monotonic()
+    outcomes: list[Outcome] = []
+    for seed in range(first, first + count):
+        outcomes.append(try_log(spark, tmp_path / str(seed), seed))
+        if outcomes[-1].wrong is None:
+            shutil.rmtree(tmp_path / str(seed))
+        if count > STEP and (len(outcomes) % STEP == 0 or len(outcomes) == count or outcomes[-1].wrong):
+            with capsys.disabled():
+                print("\n" + figures(outcomes, time.monotonic() - started, outcomes[-1]))
+    wrong = [
+        f"seed {o.seed}, {', '.join(o.what)}: {o.wrong}; kept in {tmp_path / str(o.seed)}" for o in outcomes if o.wrong
+    ]
+    assert not wrong, "\n".join([f"{len(wrong)} of {count}; repeat with --fuzz-tables 1 --fuzz-seed SEED", *wrong])
+
+
+def figures(outcomes: list[Outcome], seconds: float, last: Outcome) -> str:
+    if last.wrong:
+        return f"seed {last.seed}, {', '.join(last.what)}: {last.wrong}"
+    fates = Counter(outcome.fate for outcome in outcomes)
+    accepted = fates.pop("accepted", 0)
+    share = f"{accepted} accepted ({accepted / len(outcomes):.0%})"
+    return f"{len(outcomes)} logs in {seconds:.0f} s: {share}; refused: {dict(fates.most_common())}"
+
+
+def test_a_seed_is_a_log(tmp_path: Path) -> None:
+    made = [_digest(write_log(tmp_path / name / str(seed), seed).folder) for name in "ab" for seed in range(20)]
+    assert made[:20] == made[20:]
+    assert len(set(made)) == 20
+
+
+def _digest(folder: Path) -> str:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    content = b"".join(str(path.relative_to(folder)).encode() + path.read_bytes() for path in files)
+    return hashlib.sha256(content).hexdigest()
