@@ -5,6 +5,7 @@ used here.
 """
 
 import os
+import re
 import struct
 from collections import Counter
 from collections.abc import Iterator
@@ -67,7 +68,7 @@ def judge(folder: Path) -> Verdict:
 
 
 def _judge_table(verdict: Verdict, place: Path, name: str) -> None:
-    opened = [(path, file) for path in _files(verdict, place) if (file := _open(verdict, path)) is not None]
+    opened = [(path, file) for path in _files(verdict, place) if (file := open_file(verdict, path)) is not None]
     opened = [(path, file) for path, file in opened if file.metadata.num_rows]
     if not opened:
         return
@@ -84,7 +85,7 @@ def _judge_table(verdict: Verdict, place: Path, name: str) -> None:
         found = _rows(verdict, path, name, file)
         rows += [row for row, _ in found]
         bad += [fault for _, faults in found for fault in faults]
-    count = len({fault.tells[:2] for fault in bad if fault.must})
+    count = len({fault.tells[:2] for fault in bad})
     verdict.faults += [Fault(fault.why, fault.tells, fault.must, fault.value, count) for fault in bad]
     verdict.tables[name] = rows
     if name in KEYS and not count:
@@ -129,7 +130,8 @@ def _judge_checksum(verdict: Verdict, path: Path) -> None:
         verdict.fault("checksum beside the file", path, must=False)
 
 
-def _open(verdict: Verdict, path: Path) -> pq.ParquetFile | None:
+def open_file(verdict: Verdict, path: Path) -> pq.ParquetFile | None:
+    """The file; None, and a fault, where it is broken."""
     try:
         return pq.ParquetFile(path, coerce_int96_timestamp_unit="us")
     except (pa.ArrowException, OSError):
@@ -146,14 +148,15 @@ def _judge_columns(verdict: Verdict, path: Path, name: str, file: pq.ParquetFile
             fits = fit(kind, file.schema_arrow.field(column).type)
             if fits != "good":
                 verdict.fault("type", path, f"column {column}", must=fits == "bad")
-            _judge_encoding(verdict, path, column, file)
+            judge_encoding(verdict, path, column, file)
         elif column in NEEDED[name]:
             verdict.fault("column missing", path, column)
         if any(other.lower() == column and other != column for other in names):
             verdict.fault("twin of a column", path, column, must=False)
 
 
-def _judge_encoding(verdict: Verdict, path: Path, column: str, file: pq.ParquetFile) -> None:
+def judge_encoding(verdict: Verdict, path: Path, column: str, file: pq.ParquetFile) -> None:
+    """A column that Spark's Java may not be able to decode."""
     for group in range(file.metadata.num_row_groups):
         for index in range(file.metadata.num_columns):
             chunk = file.metadata.row_group(group).column(index)
@@ -175,9 +178,19 @@ def _judge_differences(verdict: Verdict, name: str, opened: list[tuple[Path, pq.
             # A rating of 1.0 in some rows would be invented; what is not known of a user or an item is just that.
             for path in [*lack, have[0][0]]:
                 verdict.fault("column in some files", path, column, must=column == "rating")
-        if len({normal_type(kind, type_) for _, type_ in have}) > 1:
+        stored = {
+            (normal_type(kind, file.schema_arrow.field(column).type), _is_int96(file, column))
+            for _, file in opened
+            if _has(file, column)
+        }
+        if len(stored) > 1:
             for path, _ in have:
                 verdict.fault("types differ", path, must=False)
+
+
+def _is_int96(file: pq.ParquetFile, column: str) -> bool:
+    leaves = (file.schema.column(index) for index in range(len(file.schema)))
+    return any(leaf.path == column and leaf.physical_type == "INT96" for leaf in leaves)
 
 
 def _has(file: pq.ParquetFile, column: str) -> bool:
@@ -201,9 +214,9 @@ def _rows(verdict: Verdict, path: Path, name: str, file: pq.ParquetFile) -> list
         for column, cells in columns.items():
             cell = cells[index]
             row.append(cell.value)
-            if cell.value is BAD or cell.doubtful:
+            if cell.value is BAD:
                 tells = str(path), f", row {index + 1}:", f"column {column}:"
-                faults.append(Fault(f"value: {KINDS[name][column]}", tells, cell.value is BAD, cell.raw))
+                faults.append(Fault(f"value: {KINDS[name][column]}", tells, value=cell.raw))
         found.append((tuple(row), faults))
     return found
 
@@ -216,4 +229,7 @@ def exactly(row: Row) -> Row:
 def _exactly(value: Any) -> Any:
     if isinstance(value, float):
         return struct.pack("<d", value)
+    if isinstance(value, str):
+        # Java and Python mark what is no UTF-8 alike, but not each by as many marks.
+        return re.sub("\ufffd+", "\ufffd", value)
     return tuple(value) if isinstance(value, list) else value

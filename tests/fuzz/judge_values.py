@@ -1,7 +1,6 @@
 """What a value of each kind of column is, by the documented rules."""
 
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -22,11 +21,10 @@ Fits = Literal["good", "either", "bad"]
 
 @dataclass(frozen=True)
 class Cell:
-    """A value as it must be read; ``BAD`` where none is possible. doubtful: to refuse it is right as well."""
+    """A value as it must be read, ``BAD`` where none is possible; and what a line about it shows."""
 
     value: Any
     raw: Any = None
-    doubtful: bool = False
 
 
 def fit(kind: str, type_: pa.DataType) -> Fits:
@@ -113,7 +111,7 @@ def _seconds(value: Any, unit: int = 1) -> Cell:
     if whole is None or whole is BAD:
         return Cell(BAD, value)
     seconds = whole // unit
-    return Cell(seconds if 0 <= seconds <= _LATEST else BAD, seconds)
+    return Cell(seconds if 0 <= seconds <= _LATEST else BAD, value)
 
 
 def _whole(value: Any) -> Any:
@@ -139,7 +137,7 @@ def _id(value: Any) -> Cell:
 def _number(value: Any) -> Cell:
     if value is None or _is_nan(value):
         return Cell(BAD, value)
-    return Cell(float(value), value, doubtful=not math.isfinite(value))
+    return Cell(float(value) if math.isfinite(value) else BAD, value)
 
 
 def _years(value: Any, low: int, high: int) -> Cell:
@@ -150,7 +148,7 @@ def _years(value: Any, low: int, high: int) -> Cell:
 
 
 def _year(value: Any) -> Cell:
-    return _years(value, -(2**31), 2**31 - 1)
+    return _years(value, 1000, 9999)
 
 
 def _age(value: Any) -> Cell:
@@ -160,22 +158,15 @@ def _age(value: Any) -> Cell:
 def _text(value: Any) -> Cell:
     if value is None or len(value) == 0:
         return Cell(None)
-    if isinstance(value, str):
-        return Cell(value)
     try:
-        return Cell(value.decode())
+        return Cell(value if isinstance(value, str) else value.decode())
     except UnicodeDecodeError:
-        return Cell(readable(value.decode(errors="replace")), value, doubtful=True)
-
-
-def readable(text: str) -> str:
-    """Java and Python mark what is no UTF-8 alike, but not each by as many marks."""
-    return re.sub("\ufffd+", "\ufffd", text)
+        return Cell(BAD, value)
 
 
 def _texts(value: Any) -> Cell:
-    cells = [_text(text) for text in value or []]
-    return Cell([cell.value for cell in cells if cell.value is not None], value, any(cell.doubtful for cell in cells))
+    cells = [_text(text).value for text in value or []]
+    return Cell(BAD if BAD in cells else [cell for cell in cells if cell is not None], value)
 
 
 _CELLS: dict[str, Callable[[Any], Cell]] = {

@@ -52,7 +52,7 @@ OTHERS = (
     pa.duration("s"),
     pa.duration("ns"),
     pa.struct([("x", pa.int64()), ("y", pa.string())]),
-    pa.struct([("user_id", pa.timestamp("ns"))]),
+    pa.struct([("user_id", pa.timestamp("ns")), ("timestamp", pa.timestamp("us"))]),
     pa.map_(pa.string(), pa.float16()),
     pa.null(),
     pa.uuid(),

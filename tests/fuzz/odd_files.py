@@ -74,14 +74,14 @@ def write_log(parent: Path, seed: int) -> Made:
 
 def _write_table(rng: Draw, made: Made, name: str, table: pa.Table) -> None:
     place = made.folder / f"{name}.parquet"
-    options = _options(rng, made, table)
+    options = draw_options(rng, made, table)
     if rng.random() < 0.5:
         target = place if rng.random() < 0.9 else made.folder.parent / f"elsewhere-{name}"
-        _write(target, table, options)
+        write_file(target, table, options)
         if target != place:
             place.symlink_to(target)
         return
-    files = _split(rng, table)
+    files = split_rows(rng, table)
     for oddity in _FILE_HARMLESS:
         if rng.random() < 0.12:
             files = oddity(rng, files)
@@ -91,7 +91,7 @@ def _write_table(rng: Draw, made: Made, name: str, table: pa.Table) -> None:
         files = odd(rng, files)
         made.what.append(odd.__name__)
     for path, part in files.items():
-        _write(place / path, part, options if rng.random() < 0.8 else _options(rng, made, part))
+        write_file(place / path, part, options if rng.random() < 0.8 else draw_options(rng, made, part))
     for odd_place in HARMLESS_PLACES:
         if rng.random() < 0.08:
             odd_place(rng, place)
@@ -102,7 +102,7 @@ def _write_table(rng: Draw, made: Made, name: str, table: pa.Table) -> None:
         made.what.append(odd_place.__name__)
 
 
-def _write(path: Path, table: pa.Table, options: dict[str, Any]) -> None:
+def write_file(path: Path, table: pa.Table, options: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     named = {**options, "allow_truncated_timestamps": True}
     if named.get("version", "2.6") != "2.6":  # which know no nanoseconds
@@ -127,7 +127,7 @@ def _encodings(family: str, table: pa.Table) -> dict[str, str] | None:
     return chosen or None
 
 
-def _options(rng: Draw, made: Made, table: pa.Table) -> dict[str, Any]:
+def draw_options(rng: Draw, made: Made, table: pa.Table) -> dict[str, Any]:
     """How Parquet is written; mostly as pandas or Spark would."""
     options: dict[str, Any] = {"compression": pick(rng, _CODECS)}
     if rng.random() < 0.5:
@@ -149,7 +149,7 @@ def _options(rng: Draw, made: Made, table: pa.Table) -> dict[str, Any]:
     if rng.random() < 0.12:
         options["encodings"] = pick(rng, ("split", "delta", "lengths"))
         made.what.append(options["encodings"])
-    if rng.random() < 0.02:
+    if rng.random() < 0.01:
         options["compression"] = "brotli"
         made.what.append("brotli")
     if rng.random() < 0.03 and len(set(table.schema.names)) == table.num_columns:
@@ -158,7 +158,7 @@ def _options(rng: Draw, made: Made, table: pa.Table) -> dict[str, Any]:
     return options
 
 
-def _split(rng: Draw, table: pa.Table) -> dict[str, pa.Table]:
+def split_rows(rng: Draw, table: pa.Table) -> dict[str, pa.Table]:
     count = int(rng.integers(1, 5))
     ends = sorted(int(end) for end in rng.integers(0, table.num_rows + 1, count - 1))
     starts = [0, *ends]

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from fuzz.lane import Outcome, try_log
+from fuzz.lane import Outcome, try_seed
 from fuzz.odd_files import write_log
+from fuzz.odd_recsys2021 import write_recsys2021
 
 STEP = 100
 
@@ -22,7 +23,7 @@ def test_odd_logs_give_their_rows_or_one_true_line(
     started = time.monotonic()
     outcomes: list[Outcome] = []
     for seed in range(first, first + count):
-        outcomes.append(try_log(spark, tmp_path / str(seed), seed))
+        outcomes.append(try_seed(spark, tmp_path / str(seed), seed))
         if outcomes[-1].wrong is None:
             shutil.rmtree(tmp_path / str(seed))
         if count > STEP and (len(outcomes) % STEP == 0 or len(outcomes) == count or outcomes[-1].wrong):
@@ -44,9 +45,17 @@ def figures(outcomes: list[Outcome], seconds: float, last: Outcome) -> str:
 
 
 def test_a_seed_is_a_log(tmp_path: Path) -> None:
-    made = [_digest(write_log(tmp_path / name / str(seed), seed).folder) for name in "ab" for seed in range(20)]
-    assert made[:20] == made[20:]
-    assert len(set(made)) == 20
+    writers = (write_log, write_recsys2021)
+    made = [
+        [
+            _digest(write(tmp_path / name / f"{write.__name__} {seed}", seed).folder)
+            for write in writers
+            for seed in range(9)
+        ]
+        for name in "ab"
+    ]
+    assert made[0] == made[1]
+    assert len(set(made[0])) == 18
 
 
 def _digest(folder: Path) -> str:
