@@ -143,14 +143,15 @@ def _judge_columns(verdict: Verdict, path: Path, name: str, file: pq.ParquetFile
     names = file.schema_arrow.names
     for column, kind in KINDS[name].items():
         if names.count(column) > 1:
-            verdict.fault("column twice", path, column)
+            verdict.fault("column twice", path, f"column {column} ", "twice")
         elif column in names:
-            fits = fit(kind, file.schema_arrow.field(column).type)
+            type_ = file.schema_arrow.field(column).type
+            fits = fit(kind, type_)
             if fits != "good":
-                verdict.fault("type", path, f"column {column}", must=fits == "bad")
+                verdict.fault("type", path, f"column {column}:", f"type {type_}", must=fits == "bad")
             judge_encoding(verdict, path, column, file)
         elif column in NEEDED[name]:
-            verdict.fault("column missing", path, column)
+            verdict.fault("column missing", path, f"column {column} ", "missing")
         if any(other.lower() == column and other != column for other in names):
             verdict.fault("twin of a column", path, column, must=False)
 

@@ -42,7 +42,7 @@ def _rows(verdict: Verdict, path: Path, file: pq.ParquetFile) -> list[tuple[Any,
     for name, field in zip(names, file.schema_arrow, strict=True):
         fits = _fit(_KIND[name], field.type)
         if fits != "good":
-            verdict.fault("type", path, f"column {name}", must=fits == "bad")
+            verdict.fault("type", path, f"column {name}:", f"type {field.type}", must=fits == "bad")
         judge_encoding(verdict, path, field.name, file)
     if any(fault.must for fault in verdict.faults[known:]):
         return []

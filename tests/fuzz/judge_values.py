@@ -32,7 +32,8 @@ def fit(kind: str, type_: pa.DataType) -> Fits:
     good, either = _FITS[kind]
     if good(type_):
         return "good"
-    return "either" if either(type_) else "bad"
+    # A column of nothing lacks a value in each row, where one is needed.
+    return "either" if either(type_) or pa.types.is_null(type_) else "bad"
 
 
 def _is_whole(type_: pa.DataType) -> bool:

@@ -140,8 +140,7 @@ def acceptance(verdict: Verdict, tables: Tables, messages: list[str]) -> str | N
     musts = [fault for fault in verdict.faults if fault.must]
     if musts:
         return f"accepted, but {musts[0].why}: {', '.join(musts[0].tells)}"
-    expected = _expected(verdict)
-    for name, rows in expected.items():
+    for name, rows in expected(verdict).items():
         wrong = _difference(name, rows, tables[name])
         if wrong is not None:
             return wrong
@@ -149,7 +148,8 @@ def acceptance(verdict: Verdict, tables: Tables, messages: list[str]) -> str | N
     return f"not told as unused: {sorted(untold)}" if untold else None
 
 
-def _expected(verdict: Verdict) -> Tables:
+def expected(verdict: Verdict) -> Tables:
+    """The tables as they must be read, and what becomes of the ratings."""
     found = dict(verdict.tables)
     if "train" in found:
         return found
@@ -166,10 +166,10 @@ def _expected(verdict: Verdict) -> Tables:
     return found
 
 
-def _difference(name: str, expected: list[Row], found: list[Row]) -> str | None:
+def _difference(name: str, right: list[Row], found: list[Row]) -> str | None:
     if name == "cleaned":  # of two zeros either may be the higher one
         found = [(*row[:2], row[2] + 0.0, row[3]) for row in found]
-    wanted, got = Counter(exactly(row) for row in expected), Counter(exactly(row) for row in found)
+    wanted, got = Counter(exactly(row) for row in right), Counter(exactly(row) for row in found)
     if wanted == got:
         return None
     lost, invented = list((wanted - got).elements()), list((got - wanted).elements())

@@ -6,10 +6,13 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from fuzz.lane import Outcome, try_seed
+from fuzz.judge import judge
+from fuzz.lane import Outcome, acceptance, expected, refusal, try_seed
 from fuzz.odd_files import write_log
 from fuzz.odd_recsys2021 import write_recsys2021
 
@@ -62,3 +65,25 @@ def _digest(folder: Path) -> str:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     content = b"".join(str(path.relative_to(folder)).encode() + path.read_bytes() for path in files)
     return hashlib.sha256(content).hexdigest()
+
+
+def test_the_judge_sees_what_is_lost_invented_changed_or_untrue(tmp_path: Path) -> None:
+    log = {"user_id": [1, 2], "item_id": [3, 3], "timestamp": [5, 6], "extra": ["a", "b"]}
+    pq.write_table(pa.table(log), tmp_path / "interactions.parquet")
+    verdict, told = judge(tmp_path), ["not used: extra"]
+    right = expected(verdict)
+    assert right["interactions"] == [(1, 3, 1.0, 5), (2, 3, 1.0, 6)]
+    assert acceptance(verdict, right, told) is None
+    for rows in ([(1, 3, 1.0, 5)], [*right["interactions"], (2, 3, 1.0, 6)], [(1, 3, 1.0, 5), (2, 3, -1.0, 6)]):
+        assert acceptance(verdict, right | {"interactions": rows}, told) is not None
+    assert acceptance(verdict, right, []) == "not told as unused: ['extra']"
+    pq.write_table(pa.table(log | {"user_id": [None, None]}), tmp_path / "interactions.parquet")
+    bad = judge(tmp_path)
+    assert acceptance(bad, right, told) is not None
+    line = (
+        f"{tmp_path}/interactions.parquet, row 1: column user_id: expected a number, found nothing (2 such rows); mend"
+    )
+    assert refusal(line, bad.faults) == ("value: id", None)
+    for true, untrue in (("row 1", "row 3"), ("user_id", "item_id"), ("nothing", "7"), ("(2 such", "(3 such")):
+        assert refusal(line.replace(true, untrue), bad.faults)[1] is not None
+    assert refusal(line, verdict.faults)[1] is not None
