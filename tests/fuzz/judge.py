@@ -98,7 +98,9 @@ def _files(verdict: Verdict, place: Path) -> Iterator[Path]:
     if place.is_symlink() and not place.exists():
         verdict.fault("broken link", place)
     if not place.is_dir():
-        yield from [place] if place.exists() else []
+        if place.exists():
+            judge_name(verdict, place)
+            yield place
         return
     yield from _inside(verdict, place, place, (os.path.realpath(place),))
 
@@ -120,12 +122,14 @@ def _inside(verdict: Verdict, place: Path, folder: Path, above: tuple[str, ...])
         elif not path.name.endswith(".parquet"):
             verdict.fault("no Parquet file", path)
         else:
-            _judge_checksum(verdict, path)
+            judge_name(verdict, path)
             yield path
 
 
-def _judge_checksum(verdict: Verdict, path: Path) -> None:
-    """Hadoop's own, beside the file, which Spark compares and Arrow does not."""
+def judge_name(verdict: Verdict, path: Path) -> None:
+    """What keeps Hadoop from a file that Arrow reads: a colon in its name, and a checksum of Hadoop's own beside it."""
+    if ":" in path.name:
+        verdict.fault("colon in a name", path, "colon", must=False)
     if path.with_name(f".{path.name}.crc").exists():
         verdict.fault("checksum beside the file", path, must=False)
 
@@ -148,7 +152,7 @@ def _judge_columns(verdict: Verdict, path: Path, name: str, file: pq.ParquetFile
             type_ = file.schema_arrow.field(column).type
             fits = fit(kind, type_)
             if fits != "good":
-                verdict.fault("type", path, f"column {column}:", f"type {type_}", must=fits == "bad")
+                verdict.fault("type", path, f"column {column}:", "the type ", must=fits == "bad")
             judge_encoding(verdict, path, column, file)
         elif column in NEEDED[name]:
             verdict.fault("column missing", path, f"column {column} ", "missing")
@@ -164,10 +168,10 @@ def judge_encoding(verdict: Verdict, path: Path, column: str, file: pq.ParquetFi
             if chunk.path_in_schema.split(".")[0] != column:
                 continue
             if chunk.compression in _CODECS:
-                verdict.fault("codec", path, must=False)
+                verdict.fault("codec", path, chunk.compression, must=False)
                 return
             if "BYTE_STREAM_SPLIT" in chunk.encodings:
-                verdict.fault("encoding", path, must=False)
+                verdict.fault("encoding", path, "BYTE_STREAM_SPLIT", must=False)
                 return
 
 

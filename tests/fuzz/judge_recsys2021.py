@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fuzz.judge import Fault, Verdict, judge_encoding, open_file
+from fuzz.judge import Fault, Verdict, judge_encoding, judge_name, open_file
 from fuzz.judge_values import BAD
 from tandem.sources.recsys2021_format import MISSPELT, NAMES, RAW_COLUMNS
 
@@ -25,6 +25,8 @@ def judge_recsys2021(folder: Path) -> Verdict:
     verdict = Verdict()
     for half in ("train", "test"):
         paths = sorted(path for path in (folder / half).iterdir() if not path.name.startswith((".", "_")))
+        for path in paths:
+            judge_name(verdict, path)
         opened = [(path, file) for path in paths if (file := open_file(verdict, path)) is not None]
         opened = [(path, file) for path, file in opened if file.metadata.num_rows]
         if not opened:
@@ -42,7 +44,7 @@ def _rows(verdict: Verdict, path: Path, file: pq.ParquetFile) -> list[tuple[Any,
     for name, field in zip(names, file.schema_arrow, strict=True):
         fits = _fit(_KIND[name], field.type)
         if fits != "good":
-            verdict.fault("type", path, f"column {name}:", f"type {field.type}", must=fits == "bad")
+            verdict.fault("type", path, f"column {name}:", "the type ", must=fits == "bad")
         judge_encoding(verdict, path, field.name, file)
     if any(fault.must for fault in verdict.faults[known:]):
         return []

@@ -59,7 +59,7 @@ def _tried(
     except Exception as error:  # whatever comes: that is the question
         line = user_line(error)
         if line is None:
-            return "traceback", f"{type(error).__name__}: {' '.join(str(error).split())[:400]}"
+            return "traceback", f"{type(error).__name__}: {' '.join(str(error).split())[:200]} {_cause(error)}"
         return refusal(line, [fault for verdict in verdicts for fault in verdict.faults])
     wrongs = [acceptance(verdict, tables, messages) for verdict in verdicts]
     return "accepted", wrongs[0] if all(wrongs) else None
@@ -81,6 +81,12 @@ def _read_log(spark: SparkSession, folder: Path) -> Tables:
 def _read_recsys2021(spark: SparkSession, folder: Path) -> Tables:
     raw = read_recsys2021(spark, folder, future="keep")
     return {"train": _collected(raw.train), "test": _collected(raw.test)}
+
+
+def _cause(error: Exception) -> str:
+    """The last of Java's causes, which mostly is the first."""
+    text = f"{error} {getattr(error, '_stackTrace', '')}"
+    return " ".join(re.findall(r"^Caused by: .*", text, re.MULTILINE)[-1:])
 
 
 def _collected(table: Any) -> list[Row]:
