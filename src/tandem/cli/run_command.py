@@ -1,5 +1,6 @@
 """``kedro run`` as this project has it: checked before it begins, quiet, interruptible, and with a dry run."""
 
+import atexit
 import contextlib
 import pkgutil
 import signal
@@ -109,6 +110,7 @@ def interruptible() -> Iterator[None]:
     def stop(number: int, frame: object) -> None:
         received.append(number)
         if len(received) == 1:
+            atexit.register(_ignore_what_ends)
             spark = sys.modules.get("tandem.datasets.spark_session")
             if spark is not None:
                 spark.stop_java()
@@ -124,6 +126,12 @@ def interruptible() -> Iterator[None]:
         if not received:  # else threads are still waited for, which must not be cut off either
             for number, handler in originals.items():
                 signal.signal(number, handler)
+
+
+def _ignore_what_ends() -> None:
+    """From here on everything is in order, and only the exit code could be lost: Python gives up its handlers."""
+    for number in heeded():
+        signal.signal(number, signal.SIG_IGN)
 
 
 PARAMS_HELP = """Parameters of this run: NAME=VALUE between commas, dots inside of blocks. A list as NAME=[1,2], a text

@@ -6,6 +6,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
@@ -35,6 +36,9 @@ BANNERS = (
 )
 
 _LAST_WORDS_SECONDS = 10.0
+
+# In the environment of the Java that this process starts: the number of this process.
+DRIVER = "TANDEM_DRIVER"
 
 # Set when Java is stopped in the middle of its work: what it says of that is of no use to anybody.
 _stopped = threading.Event()
@@ -113,12 +117,26 @@ def _start_java(said: "_Words") -> None:
     By itself Hadoop asks for the name of the user's number, and fails where that has none.
     """
     launch: Any = java_gateway.launch_gateway
-    with said.open() as target:
-        gateway = launch(popen_kwargs={"stdout": target, "stderr": target})
+    os.environ[DRIVER] = str(os.getpid())
+    try:
+        with said.open() as target:
+            gateway = launch(popen_kwargs={"stdout": target, "stderr": target})
+    except KeyboardInterrupt:
+        _end_starting_java()
+        raise
     SparkContext._ensure_initialized(gateway=gateway)
     if not has_name():
         users = gateway.jvm.org.apache.hadoop.security.UserGroupInformation
         users.setLoginUser(users.createRemoteUser(user_name(os.environ)))
+
+
+def _end_starting_java() -> None:
+    """PySpark does not, and Java, which cannot tell any more where it listens, would wait for ever."""
+    mark = f"{DRIVER}={os.getpid()}".encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if mark in (process / "environ").read_bytes().split(b"\0"):
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 def keep_lookups(session: SparkSession) -> None:
