@@ -84,6 +84,9 @@ def spark_session() -> SparkSession:
             raise _failed.pop()
         with _keeping_the_handler_of_ctrl_c():
             session = _started()
+        if _ending.is_set():
+            _stop(session)
+            raise KeyboardInterrupt
         keep_lookups(session)
         return session
 
