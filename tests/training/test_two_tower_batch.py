@@ -13,6 +13,7 @@ from tandem.parameters import DistributedParameters, TwoTowerParameters
 from tandem.training.two_tower import TwoTowerTrainer
 from tandem.training.two_tower_batch import LEAST_ROWS, MOST_ROWS, STEPS, batch_of
 from tandem.training.two_tower_job import TwoTowerJob
+from tandem.training.two_tower_sharing import two_tower_sharing
 from trainings import Events, InterruptedJobError
 from two_tower_jobs import write_job
 
@@ -32,6 +33,14 @@ def test_the_largest_power_of_two_that_leaves_an_epoch_a_hundred_steps(rows: int
 
 def test_a_number_is_taken_as_it_is() -> None:
     assert batch_of(TwoTowerParameters(batch_size=1_000), 36_000) == 1_000
+
+
+def test_it_is_known_before_any_rank_starts(tmp_path: Path) -> None:
+    for loss, batch in (("softmax", 64), ("pointwise", 128)):
+        job = write_job(tmp_path / loss, copies=12, batch_size="auto", loss=loss)
+        (phase,) = two_tower_sharing(job).phases
+        assert phase.step_rows == batch
+        assert two_tower_sharing(job).most(4) == 4
 
 
 @pytest.mark.slow
