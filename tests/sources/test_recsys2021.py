@@ -10,6 +10,7 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
@@ -30,7 +31,7 @@ def values(rows: DataFrame) -> list[tuple[Any, ...]]:
 
 def refused(rows: DataFrame) -> str:
     """What the command says of the job's error."""
-    with pytest.raises(PySparkException) as raised:
+    with pytest.raises((PySparkException, Py4JJavaError)) as raised:
         rows.count()
     return str(user_line(raised.value))
 
