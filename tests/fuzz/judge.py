@@ -145,6 +145,9 @@ def open_file(verdict: Verdict, path: Path) -> pq.ParquetFile | None:
 
 def _judge_columns(verdict: Verdict, path: Path, name: str, file: pq.ParquetFile) -> None:
     names = file.schema_arrow.names
+    for column in set(names) - set(KINDS[name]):
+        if names.count(column) > 1:
+            verdict.fault("unused column twice", path, f"column {column} ", "twice", must=False)
     for column, kind in KINDS[name].items():
         if names.count(column) > 1:
             verdict.fault("column twice", path, f"column {column} ", "twice")

@@ -396,6 +396,17 @@ def test_names_and_encodings_that_spark_cannot_read_are_named(tmp_path: Path) ->
         locate_interaction_tables(tmp_path)
 
 
+def test_of_two_unused_columns_of_one_name_only_what_spark_cannot_read_is_refused(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    log = pa.table(LOG).append_column("extra", pa.array([1, 2, 3]))
+    write(tmp_path, interactions=log.append_column("extra", pa.array(["a", "b", "c"])))
+    assert len(rows(spark, tmp_path)[0]) == 3
+    write(tmp_path, interactions=log.append_column("extra", pa.array([["a"], [], None])))
+    with pytest.raises(UserError, match=r"interactions.parquet: column extra stands there twice, once as list<"):
+        locate_interaction_tables(tmp_path)
+
+
 def test_codecs_that_java_has_not_and_encrypted_files_are_named(tmp_path: Path) -> None:
     pq.write_table(pa.table(LOG), tmp_path / "interactions.parquet", compression="brotli")
     with pytest.raises(UserError, match=r"interactions.parquet: column user_id is compressed by BROTLI, which Spark's"):

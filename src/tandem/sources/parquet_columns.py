@@ -101,7 +101,7 @@ def look_into(path: Location, wanted: Sequence[str]) -> Footer | None:
             if pa.types.is_nested(type_) and schema.names.count(name) > 1:
                 raise UserError(f"{path}: column {name} stands there twice, once as {type_}; remove one of them")
         _check_codecs(path, file, wanted)
-        int96 = {leaf.name for leaf in _leaves(file) if leaf.physical_type == "INT96"}
+        int96 = {leaf.path for leaf in _leaves(file) if leaf.physical_type == "INT96"}
         types = {name: schema.field(name).type for name in schema.names if schema.names.count(name) == 1}
         columns = {name: stored_column(types[name], name in int96) for name in wanted if name in types}
         return Footer(file.metadata.num_rows, tuple(schema.names), columns)
