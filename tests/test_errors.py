@@ -112,7 +112,7 @@ def test_unreadable_configuration_is_named_with_its_row(project: Project) -> Non
     line = project.run().error
     assert line.startswith("the configuration cannot be read")
     assert "conf/test/parameters.yml" in line
-    assert re.search("line [0-9]", line)
+    assert re.search("row [0-9]", line)
 
 
 def test_a_java_that_does_not_start_is_named(project: Project) -> None:

@@ -77,7 +77,7 @@ def test_an_empty_half_is_named(attempts: Project, tmp_path: Path, rows: str | N
 
 
 def test_a_kind_that_there_is_not_and_a_missing_folder_are_named(attempts: Project, tmp_path: Path) -> None:
-    assert refused(attempts, recsys2021="plantd").startswith("recsys2021: plantd is not known; choose one of ")
+    assert refused(attempts, recsys2021="plantd").startswith("recsys2021: expected 'planted', 'noise'")
     error = refused(attempts, recsys2021="files", recsys2021_path=tmp_path / "none")
     assert error.startswith(f"no RecSys Challenge 2021 data: {tmp_path}/none does not exist; expected train/ and test/")
 
