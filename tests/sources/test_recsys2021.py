@@ -112,6 +112,7 @@ def test_a_bad_row_stops_a_job_that_does_not_ask_for_its_column(spark: SparkSess
     [
         ("enaging_user_follower_count", pa.string(), "many", "expected a whole number from 0, found 'many'"),
         ("engaged_with_user_following_count", pa.int32(), -3, "expected a whole number from 0, found '-3'"),
+        ("tweet_timestamp", pa.string(), "3\n", "expected whole seconds since 1970, found '3 '"),
         ("tweet_timestamp", pa.float64(), 1.5, "expected whole seconds since 1970, found '1.5'"),
         ("enaging_user_is_verified", pa.int8(), 2, "expected true or false, found '2'"),
         ("enaging_user_follower_count", pa.float64(), float("inf"), "expected a whole number from 0, found 'Infinity'"),

@@ -133,7 +133,9 @@ def _stopping_at(rows: DataFrame, bad: Column, what: Column) -> DataFrame:
     """The rows; the first bad one ends the job. ``rows`` has the columns ``_file`` and ``_row`` (from 1, or null)."""
     path = F.regexp_replace("_file", "^file:/+", "/")
     place = F.concat(path, F.coalesce(F.concat(F.lit(", row "), F.col("_row").cast("string")), F.lit("")))
-    line = F.concat(F.lit(_MARK), place, F.lit(": "), what, F.lit("; mend or remove it\n"))
+    line = F.concat(
+        F.lit(_MARK), place, F.lit(": "), F.regexp_replace(what, r"\s+", " "), F.lit("; mend or remove it\n")
+    )
     # Always true, but of a kind that Spark derives nothing from: else it would rewrite the condition for every
     # combination of the names that its columns are given later, until the memory ends.
     met = bad & (F.spark_partition_id() >= 0)
@@ -204,7 +206,8 @@ def _bad_value(column: RawColumn, stored: StoredColumn | None) -> Column | None:
     if column.pattern is None:
         return ~F.is_valid_utf8(value) if is_binary(stored.type) else None
     if stored.read_as == "string":
-        return (value != "") & ~value.rlike(f"^(?:{column.pattern})$")
+        # To Java ``$`` stands before a line's end, too.
+        return (value != "") & ~value.rlike(rf"^(?:{column.pattern})\z")
     if column.kind in ("flag", "flag text"):
         return ~value.isin(0, 1)
     return outside(_number(value, stored), stored, 0, LARGEST)
