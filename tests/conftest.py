@@ -44,6 +44,13 @@ SPARK = {
 }
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Here, and not beside the fuzz lane: of a whole run, pytest asks only this file for options."""
+    group = parser.getgroup("fuzz", "odd logs for the readers")
+    group.addoption("--fuzz-tables", type=int, default=40, help="how many logs are tried")
+    group.addoption("--fuzz-seed", type=int, default=0, help="the first log's seed; each has one of its own")
+
+
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """A local Spark session, sized for tiny data."""
