@@ -6,6 +6,7 @@ checks it. Kedro's own ``${runtime_params:…}`` and ``${globals:…}`` would mi
 
 import contextlib
 import copy
+import glob
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -34,6 +35,8 @@ class ConfigLoader(OmegaConfigLoader):
         self._files: dict[str, dict[str, Path]] = {}
         self._read: tuple[Any, dict[str, Any]] | None = None
         super().__init__(*arguments, **options)
+        if self._protocol == "file":
+            self._fs = _Literally(self._fs, Path(self.conf_source))
 
     def __getitem__(self, key: str) -> dict[str, Any]:
         """The configuration of a kind, such as ``parameters``, ``catalog`` or ``spark``.
@@ -143,6 +146,22 @@ class ConfigLoader(OmegaConfigLoader):
             file = next((file for file, some in names.items() if name.partition(".")[0] in some), None)
             raise UserError(f"{named_place(file, name)}: {_unresolved(error)}") from error
         return merged
+
+
+class _Literally:
+    """The file system of a folder, to which brackets in the folder's own name are no pattern."""
+
+    def __init__(self, files: Any, folder: Path) -> None:
+        self._files = files
+        self._folder = folder.as_posix()
+
+    def glob(self, pattern: str) -> list[str]:
+        """The files and folders of a pattern below the folder. (To Path.glob, ** is folders alone.)"""
+        inside = pattern.removeprefix(f"{self._folder}/")
+        return [f"{self._folder}/{name}" for name in glob.glob(inside, root_dir=self._folder, recursive=True)]  # noqa: PTH207
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._files, name)
 
 
 def data_parameters(parameters: Mapping[str, Any]) -> DataParameters:

@@ -9,8 +9,7 @@ from projects import Project
 
 pytestmark = pytest.mark.slow
 
-# Without brackets: Kedro finds no configuration below a folder that has them.
-ODD = "a {2,3} #4: %205 Füße, 日本"
+ODD = "a [1] {2,3} #4: %205 Füße, 日本"
 
 
 def test_the_whole_of_ncf_runs_in_folders_of_any_name(spark: SparkSession, tmp_path: Path) -> None:

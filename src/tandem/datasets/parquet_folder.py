@@ -11,7 +11,7 @@ from kedro_datasets._typing import TablePreview
 from tandem.datasets.user_errors import DatasetUserError, user_errors
 from tandem.errors import UserError
 from tandem.sources.staging import staged_folder
-from tandem.storage.locations import LITERALLY, RemotePath, location, spark_target
+from tandem.storage.locations import LITERALLY, RemotePath, location, spark_address
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -112,7 +112,7 @@ class ParquetFolderDataset(AbstractDataset["DataFrame | pa.Table", "DataFrame | 
         from tandem.datasets.spark_session import spark_session
 
         reader, schema = spark_session().read.options(**LITERALLY), _spark_schema(path)
-        return (reader.schema(schema) if schema else reader).parquet(spark_target(path))
+        return (reader.schema(schema) if schema else reader).parquet(spark_address(path))
 
     def save(self, data: DataFrame | pa.Table) -> None:
         """Write the rows beside the folder, look whether all are there, and swap them in.

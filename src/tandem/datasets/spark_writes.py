@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tandem.errors import UserError
-from tandem.storage.locations import RemotePath, spark_target
+from tandem.storage.locations import RemotePath, spark_address
 from tandem.storage.parquet import read_footer
 
 _ADVICE = "look whether its storage is sound and nothing else writes or removes there, and run again"
@@ -42,7 +42,7 @@ def write_parquet(data: DataFrame, folder: Path | RemotePath, *, by: str | None 
         if isinstance(folder, RemotePath):
             write_remote(writer, folder)
         else:
-            writer.parquet(spark_target(folder))
+            writer.parquet(spark_address(folder))
         return int(counted.get["rows"])
 
 

@@ -10,7 +10,7 @@ from kedro.io import AbstractDataset
 from tandem.datasets.user_errors import DatasetUserError, user_errors
 from tandem.errors import UserError
 from tandem.sources.staging import staged_folder
-from tandem.storage.locations import LITERALLY, RemotePath, location, spark_target
+from tandem.storage.locations import LITERALLY, RemotePath, location, spark_address
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -63,7 +63,7 @@ class VocabulariesDataset(AbstractDataset["DataFrame", "dict[str, DataFrame]"]):
             if not folder.is_dir():
                 raise DatasetUserError(self._missing(folder))
         reader = spark_session().read.options(**LITERALLY).schema(SCHEMA)
-        return {name: reader.parquet(spark_target(folder)) for name, folder in folders.items()}
+        return {name: reader.parquet(spark_address(folder)) for name, folder in folders.items()}
 
     def save(self, data: DataFrame) -> None:
         """Write all vocabularies beside the folder, look whether all rows are there, and swap them in.

@@ -12,11 +12,11 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from tandem.sources.parquet_columns import FileGroup, StoredColumn
-from tandem.storage.locations import spark_address
+from tandem.storage.locations import LITERALLY, spark_address
 
 LARGEST = 2**63 - 1
 # What a user's own settings must not switch: files that are passed over, and dates that are shifted.
-READ_OPTIONS = {
+READ_OPTIONS = LITERALLY | {
     "ignoreCorruptFiles": "false",
     "ignoreMissingFiles": "false",
     "datetimeRebaseMode": "CORRECTED",

@@ -24,7 +24,7 @@ from tandem.sources.staging import staged_folder
 from tandem.sources.synthetic_recsys2021_draws import Draws
 from tandem.sources.synthetic_recsys2021_planted import Planted
 from tandem.sources.synthetic_recsys2021_unique import Unique
-from tandem.storage.locations import spark_target
+from tandem.storage.locations import spark_address
 from tandem.storage.parquet import read_footer
 
 TRAIN, TEST = "train", "test"
@@ -112,7 +112,7 @@ def _write(rows: DataFrame, folder: Path, *, raw: bool) -> None:
         rows = rows.select(F.concat_ws(SEPARATOR, *texts).alias("value"), "split")
     halves = folder / "halves"
     writer = rows.write.partitionBy("split").option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
-    (writer.text if raw else writer.parquet)(spark_target(halves))
+    (writer.text if raw else writer.parquet)(spark_address(halves))
     for half in (TRAIN, TEST):
         (folder / half).mkdir()
         # Spark's names carry a random number; these are the same every time.

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -117,8 +116,8 @@ def _local(text: str) -> Path:
     return Path(path)
 
 
-# Options of a Spark reader that takes paths as they are, of spark_target: even escaped, Hadoop takes no pattern with a
-# colon behind it.
+# Options of a Spark reader: brackets and the like in an address are no pattern. (Escaped they would be none either, but
+# Hadoop takes no escape with a colon behind it.)
 LITERALLY = {"__globPaths__": "false"}
 
 # As a field of a model it is a text in JSON.
@@ -130,24 +129,11 @@ Places = Path | RemotePath | tuple[Path | RemotePath, ...]
 
 
 def spark_address(place: Path | RemotePath) -> str:
-    """What Spark reads literally: brackets and the like would be a pattern. S3 is its connector's s3a."""
-    return _address(place, _escaped)
-
-
-def spark_target(place: Path | RemotePath) -> str:
-    """What Spark writes to: no pattern there, and so nothing to escape.
+    """A place as Spark is told of it, to read with the options ``LITERALLY`` or to write. S3 is its connector's s3a.
 
     Never a bare path: that would be one of Hadoop's default file system, which need not be this machine's.
     """
-    return _address(place, str)
-
-
-def _address(place: Path | RemotePath, written: Callable[[str], str]) -> str:
     if isinstance(place, Path):
-        return f"file://{written(str(place.absolute()))}"
+        return f"file://{place.absolute()}"
     scheme = "s3a" if place.is_s3 else place.scheme
-    return f"{scheme}://{place.host}/{written(place.key)}"
-
-
-def _escaped(path: str) -> str:
-    return re.sub(r"([\\*?\[\]{}])", r"\\\1", path)
+    return f"{scheme}://{place.host}/{place.key}"
