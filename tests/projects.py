@@ -68,7 +68,9 @@ class Project:
         if session is not None:
             session.catalog.clearCache()  # else a run would be given what an earlier one cached of the same files
         with contextlib.chdir(self.folder), _as_found():
-            command = ["run", "--env", env, "--tags", tags, *arguments]
+            chosen = {"--env": env, "--tags": tags}
+            options = [word for name, value in chosen.items() if name not in arguments for word in (name, value)]
+            command = ["run", *options, *arguments]
             result = CliRunner().invoke(cli, command, prog_name="tandem")
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception  # a fault of ours: no user should see it

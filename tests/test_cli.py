@@ -44,7 +44,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:register_new_resolver:UserWarnin
     [
         ("nope", "No such command 'nope'. See tandem --help"),
         ("run --nope", "No such option '--nope'.* See tandem run --help"),
-        ("run --params ncf.epochs", "Invalid format of `params` option: .*`=`. See tandem run --help"),
+        ("run --params ncf.epochs", "--params: expected NAME=VALUE, found 'ncf.epochs'; .*"),
         ("run --conf-source nowhere", "Invalid value for '--conf-source': Path 'nowhere' does not exist. See .*"),
         ("generate movielens", "Missing option '--out'. See tandem generate movielens --help"),
         ("generate movielens --out x --users 1", "Invalid value for '--users': 1 is not in the range .*"),

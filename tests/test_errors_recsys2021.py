@@ -124,7 +124,9 @@ def test_a_builder_that_does_not_build_is_named(
 def test_more_ranks_than_rows_are_refused_before_any_starts(attempts: Project) -> None:
     for node in ("train_wnd", "train_two_tower"):
         error = refused(attempts, "--nodes", node, **{"distributed.num_ranks": 100_000})
-        assert re.match(r"distributed.num_ranks: 100000 ranks for [0-9]+ training rows; use at most [0-9]+", error)
+        assert re.match(
+            r"distributed.num_ranks: 100000 ranks for [0-9]+ training (rows|positives); use at most [0-9]+", error
+        )
 
 
 @pytest.mark.slow

@@ -60,4 +60,4 @@ def test_lists_reach_a_run(project: Project) -> None:
 def test_an_option_that_is_given_twice_is_refused(project: Project) -> None:
     line = project.run("--params", "seed=1", "--params", "ncf.epochs=2").error
     assert line == "--params is given 2 times; join them in one, by commas"
-    assert project.run("--env", "test").error.startswith("--env is given 2 times")
+    assert project.run("--tags", "ncf", "--tags", "wnd").error.startswith("--tags is given 2 times")

@@ -128,7 +128,7 @@ def _inside(verdict: Verdict, place: Path, folder: Path, above: tuple[str, ...])
 
 def judge_name(verdict: Verdict, path: Path) -> None:
     """What keeps Hadoop from a file that Arrow reads: a colon in its name, and a checksum of Hadoop's own beside it."""
-    if ":" in path.name:
+    if ":" in path.name or (":" in str(path) and re.search(r"[\\*?\[\]{}]", str(path))):
         verdict.fault("colon in a name", path, "colon", must=False)
     if path.with_name(f".{path.name}.crc").exists():
         verdict.fault("checksum beside the file", path, must=False)

@@ -107,6 +107,8 @@ def write_file(path: Path, table: pa.Table, options: dict[str, Any]) -> None:
     named = {**options, "allow_truncated_timestamps": True}
     if named.get("version", "2.6") != "2.6":  # which know no nanoseconds
         named["coerce_timestamps"] = "us"
+    if isinstance(named.get("compression"), dict) and not set(named["compression"]) <= set(table.schema.names):
+        named["compression"] = "snappy"
     encodings = named.pop("encodings", None)
     if encodings is not None:
         named |= {"use_dictionary": False, "column_encoding": _encodings(encodings, table)}
@@ -117,6 +119,8 @@ def _encodings(family: str, table: pa.Table) -> dict[str, str] | None:
     """The family's encoding of each column that has one."""
     chosen = {}
     for column in table.schema:
+        if table.schema.names.count(column.name) > 1:
+            continue
         number = pa.types.is_integer(column.type) and column.type.bit_width >= 32
         if family == "split" and (number or column.type in (pa.float32(), pa.float64())):
             chosen[column.name] = "BYTE_STREAM_SPLIT"
@@ -225,7 +229,10 @@ def lacks_one(rng: Draw, files: dict[str, pa.Table]) -> dict[str, pa.Table]:
     """Some files lack a column that others have."""
     names = next(iter(files.values())).schema.names
     lost = int(rng.integers(len(names)))
-    return {path: table.remove_column(lost) if rng.random() < 0.5 else table for path, table in files.items()}
+    return {
+        path: table.remove_column(lost) if rng.random() < 0.5 and lost < table.num_columns else table
+        for path, table in files.items()
+    }
 
 
 def null_in_one(rng: Draw, files: dict[str, pa.Table]) -> dict[str, pa.Table]:
@@ -233,7 +240,7 @@ def null_in_one(rng: Draw, files: dict[str, pa.Table]) -> dict[str, pa.Table]:
     index = int(rng.integers(next(iter(files.values())).num_columns))
     return {
         path: table.set_column(index, table.schema.names[index], pa.nulls(table.num_rows))
-        if rng.random() < 0.5
+        if rng.random() < 0.5 and index < table.num_columns
         else table
         for path, table in files.items()
     }

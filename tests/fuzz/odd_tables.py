@@ -152,10 +152,10 @@ def wanted_type(rng: Draw, log: Log) -> None:
 def wanted_value(rng: Draw, log: Log) -> None:
     """A value or two that are odd, or missing, in a column that is read."""
     name = _any_table(rng, log)
-    column = pick(rng, log[name].schema.names)
-    type_ = log[name].schema.field(column).type
-    values = _raw(log[name].column(column).combine_chunks())
-    for _ in range(int(rng.integers(1, 3))):
+    index = int(rng.integers(log[name].num_columns))
+    column, type_ = log[name].schema.names[index], log[name].schema.types[index]
+    values = _raw(log[name].column(index).combine_chunks())
+    for _ in range(int(rng.integers(1, 3)) if values else 0):
         values[int(rng.integers(len(values)))] = None if rng.random() < 0.3 else odd_value(rng, type_)
     _set(log, name, column, array(values, type_))
 
@@ -179,8 +179,8 @@ def twin_of_wanted(rng: Draw, log: Log) -> None:
 def twice(rng: Draw, log: Log) -> None:
     """Two columns of the same name."""
     name = _any_table(rng, log)
-    column = pick(rng, log[name].schema.names)
-    log[name] = log[name].append_column(column, log[name].column(column))
+    index = int(rng.integers(log[name].num_columns))
+    log[name] = log[name].append_column(log[name].schema.names[index], log[name].column(index))
 
 
 def renamed(rng: Draw, log: Log) -> None:
@@ -204,7 +204,7 @@ def unknown_values(rng: Draw, log: Log) -> None:
     """A column without any value, of its own type or as pandas writes it."""
     name = _any_table(rng, log)
     column = pick(rng, log[name].schema.names)
-    type_ = pick(rng, (pa.null(), log[name].schema.field(column).type))
+    type_ = pick(rng, (pa.null(), log[name].schema.types[log[name].schema.names.index(column)]))
     _set(log, name, column, array([None] * log[name].num_rows, type_))
 
 

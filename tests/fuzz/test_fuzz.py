@@ -4,6 +4,7 @@ import hashlib
 import shutil
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,8 +18,18 @@ from fuzz.odd_files import write_log
 from fuzz.odd_recsys2021 import write_recsys2021
 
 STEP = 100
+COMPILING = ("spark.sql.codegen.wholeStage", "spark.sql.codegen.factoryMode")
 
 
+@pytest.fixture
+def compiling_again(spark: SparkSession) -> Iterator[None]:
+    """What the lane switches is as it was for the tests after it."""
+    yield
+    for name in COMPILING:
+        spark.conf.unset(name)
+
+
+@pytest.mark.usefixtures("compiling_again")
 def test_odd_logs_give_their_rows_or_one_true_line(
     spark: SparkSession, tmp_path: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:

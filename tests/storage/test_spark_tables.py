@@ -53,7 +53,7 @@ def test_rows_that_are_not_there_replace_no_table(
     saved = ParquetFolderDataset(str(folder))
     saved.save(spark.range(3))
     monkeypatch.setattr(tables, "new_files", lambda staging: new_files(staging)[1:])
-    with pytest.raises(DatasetUserError, match=r"train.parquet stays as it was: 6 rows were written, and 3 are in"):
+    with pytest.raises(DatasetUserError, match=r"train.parquet stays as it was: 6 rows were written, and [1-5] are in"):
         saved.save(spark.range(6).repartition(2))
     monkeypatch.undo()
     assert sorted(row["id"] for row in saved.load().collect()) == [0, 1, 2]
