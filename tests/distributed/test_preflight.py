@@ -139,6 +139,7 @@ def test_a_preflight_that_is_broken_off_leaves_no_agent_and_no_file(tmp_path: Pa
         agents = [int(file.read_text()) for file in files]
         launching.send_signal(number)
         assert launching.wait(20) != 0
+        until(lambda: all(map(has_ended, agents)), 5)  # on a busy machine a killed process takes a moment to be gone
     finally:
         launching.kill()
         launching.wait()

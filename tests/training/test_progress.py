@@ -107,7 +107,7 @@ def test_a_line_of_an_epoch_counts_as_news_and_the_last_epoch_ends_the_training(
     assert [message.partition(",")[0] for message in caplog.messages] == [
         "NCF epoch 99/100: loss 0.3457",
         "NCF epoch 100/100: loss 0.3457",
-        "NCF on all rows",
+        "NCF on all training rows",
     ]
     assert caplog.messages[-1].endswith("; ends in about 24 min, epoch 4 in about 1.8 h")
 
