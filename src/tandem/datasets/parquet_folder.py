@@ -154,7 +154,7 @@ class ParquetFolderDataset(AbstractDataset["DataFrame | pa.Table", "DataFrame | 
         pq.write_table(data, folder / "part-00000.parquet", compression=self._compression)
         return int(data.num_rows)
 
-    def _write_spark(self, data: DataFrame, folder: Path) -> int:
+    def _write_spark(self, data: DataFrame, folder: Path) -> int | None:
         from tandem.datasets.spark_writes import write_parquet
         from tandem.storage.parquet_footer import sort_encodings
 
