@@ -4,7 +4,7 @@ import pytest
 from pydantic import BaseModel
 
 from tandem.errors import UserError
-from tandem.storage.locations import Location, RemotePath, local_path, location, spark_address
+from tandem.storage.locations import Location, RemotePath, local_path, location, spark_address, spark_pattern
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,8 @@ def test_names_are_joined_as_in_a_path() -> None:
 def test_spark_takes_s3_by_its_own_connector_and_names_literally() -> None:
     assert spark_address(location("hdfs://node:8020/a")) == "hdfs://node:8020/a"
     assert spark_address(Path("/a{b}")) == "file:///a{b}"
+    assert spark_pattern(Path("/a{b}")) == r"file:///a\{b\}"
+    assert spark_pattern(location("s3://bucket/a[1]/b")) == r"s3a://bucket/a\[1\]/b"
     assert spark_address(Path("a")) == f"file://{Path.cwd()}/a"
     assert spark_address(location("s3://bucket/a[1]/b")) == "s3a://bucket/a[1]/b"
 

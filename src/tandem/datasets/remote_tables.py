@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tandem.datasets.spark_errors import remote_line
 from tandem.errors import UserError
 from tandem.storage.filesystems import explaining
-from tandem.storage.locations import LITERALLY, RemotePath, spark_address
+from tandem.storage.locations import RemotePath, spark_address, spark_pattern
 from tandem.storage.parquet import read_footer
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ def read_remote(files: Sequence[RemotePath], schema: StructType | str | None = N
     """
     from tandem.datasets.spark_session import spark_session
 
-    reader = spark_session().read.options(**LITERALLY)
+    reader = spark_session().read
     found = schema or schema_written_by_spark(read_footer(files[0]))
     with explaining_spark(files[0]):
-        return (reader.schema(found) if found else reader).parquet(*[spark_address(file) for file in files])
+        return (reader.schema(found) if found else reader).parquet(*[spark_pattern(file) for file in files])
 
 
 def write_remote(writer: DataFrameWriter, folder: RemotePath) -> None:

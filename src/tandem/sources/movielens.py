@@ -29,7 +29,7 @@ from tandem.sources.movielens_names import ML_100K_GENRES
 from tandem.sources.parquet_rows import READ_OPTIONS
 from tandem.sources.raw_texts import check_plain
 from tandem.storage.filesystems import explaining_reads, is_file, open_binary, read_text, size_of
-from tandem.storage.locations import Location, spark_address
+from tandem.storage.locations import LITERALLY, Location, spark_address
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ def _lines(spark: SparkSession, file: Location) -> DataFrame:
     """The lines of a latin-1 file, without blank ones: one column, line."""
     # The text source keeps the bytes as they are, so decoding them afterwards is exact.
     line = F.decode(F.col("value").cast("binary"), "ISO-8859-1").alias("line")
-    lines = spark.read.options(**READ_OPTIONS).text(spark_address(file))
+    lines = spark.read.options(**READ_OPTIONS, **LITERALLY).text(spark_address(file))
     return lines.where(F.col("value").rlike(f"[^{BLANK}]")).select(line)
 
 

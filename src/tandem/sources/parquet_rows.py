@@ -12,11 +12,11 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
 from tandem.sources.parquet_columns import FileGroup, StoredColumn
-from tandem.storage.locations import LITERALLY, spark_address
+from tandem.storage.locations import spark_pattern
 
 LARGEST = 2**63 - 1
 # What a user's own settings must not switch: files that are passed over, and dates that are shifted.
-READ_OPTIONS = LITERALLY | {
+READ_OPTIONS = {
     "ignoreCorruptFiles": "false",
     "ignoreMissingFiles": "false",
     "datetimeRebaseMode": "CORRECTED",
@@ -48,7 +48,7 @@ def read_group(spark: SparkSession, group: FileGroup) -> DataFrame:
     spelt = {name: group.spelt.get(name, name) for name in group.columns}
     schema = ", ".join(f"{_quoted(spelt[name])} {stored.read_as}" for name, stored in group.columns.items())
     reader = spark.read.options(**READ_OPTIONS).schema(schema)
-    rows = reader.parquet(*[spark_address(path) for path in group.paths])
+    rows = reader.parquet(*[spark_pattern(path) for path in group.paths])
     place = (F.col("_metadata.file_path").alias("_file"), (F.col("_metadata.row_index") + 1).alias("_row"))
     return rows.select(*[F.col(_quoted(spelt[name])).alias(name) for name in group.columns], *place)
 

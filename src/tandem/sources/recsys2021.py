@@ -29,7 +29,7 @@ from tandem.sources.recsys2021_format import (
     RawColumn,
 )
 from tandem.sources.recsys2021_manifest import read_manifest
-from tandem.storage.locations import Location, spark_address
+from tandem.storage.locations import Location, spark_pattern
 from tandem.storage.parquet import is_binary
 
 logger = logging.getLogger(__name__)
@@ -144,7 +144,7 @@ def _stopping_at(rows: DataFrame, bad: Column, what: Column) -> DataFrame:
 
 def _read_raw(spark: SparkSession, files: RawFiles, check: bool) -> DataFrame:
     reader = spark.read.options(**READ_OPTIONS).option("lineSep", "\n")
-    lines = reader.text([spark_address(path) for path in files.paths])
+    lines = reader.text([spark_pattern(path) for path in files.paths])
     lines = lines.select("value", F.col("_metadata.file_path").alias("_file"), F.lit(None).cast("long").alias("_row"))
     lines = lines.where("value != '' and value != '\\r'")
     if check:

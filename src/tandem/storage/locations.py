@@ -116,7 +116,7 @@ def _local(text: str) -> Path:
     return Path(path)
 
 
-# Options of a Spark reader: brackets and the like in an address are no pattern. (Escaped they would be none either, but
+# Options of a Spark reader of one place: brackets and the like in an address are no pattern. (Escaped they would be none either, but
 # Hadoop takes no escape with a colon behind it.)
 LITERALLY = {"__globPaths__": "false"}
 
@@ -137,3 +137,11 @@ def spark_address(place: Path | RemotePath) -> str:
         return f"file://{place.absolute()}"
     scheme = "s3a" if place.is_s3 else place.scheme
     return f"{scheme}://{place.host}/{place.key}"
+
+
+def spark_pattern(place: Path | RemotePath) -> str:
+    """The same for a reader of several, whose paths are patterns: that of this place alone.
+
+    With ``LITERALLY`` Spark reads each of several places with such characters as often as there are places.
+    """
+    return re.sub(r"([\\*?\[\]{}])", r"\\\1", spark_address(place))
