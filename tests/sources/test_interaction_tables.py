@@ -386,6 +386,10 @@ def test_names_and_encodings_that_spark_cannot_read_are_named(tmp_path: Path) ->
     with pytest.raises(UserError, match=r"10:00.parquet: Spark reads no file with a colon in its name; rename it$"):
         locate_interaction_tables(tmp_path)
     (folder / "10:00.parquet").unlink()
+    pq.write_table(pa.table(LOG), write(folder / "at 10:00") / "why?.parquet")
+    with pytest.raises(UserError, match=r"10:00/why\?.parquet: Spark reads no file with a colon in its path and one"):
+        locate_interaction_tables(tmp_path)
+    (folder / "at 10:00/why?.parquet").unlink()
     encoded = {"use_dictionary": False, "column_encoding": {"user_id": "BYTE_STREAM_SPLIT"}}
     pq.write_table(pa.table(LOG), folder / "part-0.parquet", **encoded)
     with pytest.raises(UserError, match=r"column user_id is encoded as BYTE_STREAM_SPLIT, which Spark does not read;"):

@@ -68,9 +68,14 @@ def refuse_table_formats(place: Location) -> None:
 
 
 def check_name(path: Location) -> None:
-    """Raise UserError where Hadoop, by which Spark reads, takes a file's name for an address."""
+    """Raise UserError where Hadoop, by which Spark reads, takes a file's name, or one in its path, for an address."""
     if isinstance(path, Path) and ":" in path.name:
         raise UserError(f"{path}: Spark reads no file with a colon in its name; rename it")
+    # Looking for what could be a pattern, Hadoop takes a path name by name.
+    if isinstance(path, Path) and ":" in str(path) and re.search(r"[\\*?\[\]{}]", str(path)):
+        raise UserError(
+            f"{path}: Spark reads no file with a colon in its path and one of *?[]{{}}\\ there, too; rename its folder"
+        )
 
 
 def is_mark(name: str) -> bool:
