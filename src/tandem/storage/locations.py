@@ -116,8 +116,8 @@ def _local(text: str) -> Path:
     return Path(path)
 
 
-# Options of a Spark reader of one place: brackets and the like in an address are no pattern. (Escaped they would be none either, but
-# Hadoop takes no escape with a colon behind it.)
+# Options of a Spark reader of one place: brackets and the like in an address are no pattern. (Escaped they would be
+# none either, but Hadoop takes no escape with a colon behind it.)
 LITERALLY = {"__globPaths__": "false"}
 
 # As a field of a model it is a text in JSON.
