@@ -16,8 +16,8 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -30,28 +30,25 @@ def sibling(target: Path, role: Role) -> Path:
     return target.parent / f".{target.name}.{role}-{uuid.uuid4().hex[:8]}"
 
 
-@contextmanager
-def new_folder(target: Path) -> Iterator[Path]:
+def new_folder(target: Path) -> AbstractContextManager[Path]:
     """Make an empty folder beside ``target``, and hold it."""
+    return _new(target, Path.mkdir)
+
+
+def new_file(target: Path) -> AbstractContextManager[Path]:
+    """Make an empty file beside ``target``, and hold it."""
+    return _new(target, Path.touch)
+
+
+@contextmanager
+def _new(target: Path, make: Callable[[Path], None]) -> Iterator[Path]:
     while True:
-        folder = sibling(target, "new")
-        folder.mkdir()
-        with held(folder) as ours:
+        path = sibling(target, "new")
+        make(path)
+        with held(path) as ours:
             # Between the two somebody may have taken it for abandoned.
             if ours is not False:
-                yield folder
-                return
-
-
-@contextmanager
-def new_file(target: Path) -> Iterator[Path]:
-    """Make an empty file beside ``target``, and hold it."""
-    while True:
-        file = sibling(target, "new")
-        file.touch()
-        with held(file) as ours:
-            if ours is not False:
-                yield file
+                yield path
                 return
 
 
