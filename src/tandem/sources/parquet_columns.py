@@ -90,16 +90,14 @@ def look_into(path: Location, wanted: Sequence[str]) -> Footer | None:
 
     Raises:
         UserError: the file is broken or encrypted, or may not be read; a wanted column is compressed or encoded in a
-            way that Spark's Java does not know; a list or group has the name of another column, which it confuses.
+            way that Spark's Java does not know; columns of one name have types that it confuses.
     """
     _check_end(path)
     with open_intact(path) as file:
         if file.metadata.num_rows == 0:
             return None
         schema = file.schema_arrow
-        for name, type_ in zip(schema.names, schema.types, strict=True):
-            if pa.types.is_nested(type_) and schema.names.count(name) > 1:
-                raise UserError(f"{path}: column {name} stands there twice, once as {type_}; remove one of them")
+        _check_twins(path, schema)
         _check_codecs(path, file, wanted)
         int96 = {leaf.path for leaf in _leaves(file) if leaf.physical_type == "INT96"}
         types = {name: schema.field(name).type for name in schema.names if schema.names.count(name) == 1}
@@ -164,6 +162,17 @@ def _check_end(path: Location) -> None:
 
 def _leaves(file: pq.ParquetFile) -> Iterator[pq.ColumnSchema]:
     return (file.schema.column(index) for index in range(len(file.schema)))
+
+
+def _check_twins(path: Location, schema: pa.Schema) -> None:
+    """Java takes the parts and the statistics of a column for those of another of its name, whichever is wanted."""
+    for name in dict.fromkeys(schema.names):
+        types = [schema.types[index] for index in schema.get_all_field_indices(name)]
+        if len(types) > 1 and (len(set(types)) > 1 or pa.types.is_nested(types[0])):
+            raise UserError(
+                f"{path}: column {name} stands there twice, as {' and as '.join(map(str, types))}, which "
+                "Spark's Java confuses; keep one of them, or rename the others"
+            )
 
 
 def _check_codecs(path: Location, file: pq.ParquetFile, wanted: Sequence[str]) -> None:
