@@ -11,10 +11,10 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from tandem.batches.interactions import epoch_streams
+from tandem.batches.rows import EpochKey
 from tandem.distributed.collectives import SingleRank
 from tandem.training.jobs import NCFJob
-from tandem.training.ncf import NCFTrainer
+from tandem.training.ncf import ncf_training
 
 STEPS = 40
 GROUPS = {
@@ -28,16 +28,16 @@ GROUPS = {
 def shares(job: NCFJob) -> dict[str, float]:
     """Share of each group of operators in the time of all of them, largest first."""
     torch.set_num_threads(1)
-    trainer = NCFTrainer(job, SingleRank(), lambda event: None)
-    trainer.model.train()
-    batches = trainer.data.training.epoch(epoch_streams(job.seed, 0, 0))
+    trainer = ncf_training(job, SingleRank(), lambda event: None).loop
+    trainer.task.model.train()
+    batches = trainer.task.rows.epoch(EpochKey(job.seed, 0, 0))
     half = [trainer.plan.rows(0, step) for step in range(trainer.plan.steps)]
     halves = [slice(part.start, part.start + (part.stop - part.start) // 2) for part in half]
     for part in halves[:5]:
-        trainer._train_step(batches(part), part.stop - part.start, 0.01)
+        trainer._train_step(batches(part), 0.01, part.stop - part.start)
     with profile(activities=[ProfilerActivity.CPU]) as run:
         for part in halves[5 : 5 + STEPS]:
-            trainer._train_step(batches(part), part.stop - part.start, 0.01)
+            trainer._train_step(batches(part), 0.01, part.stop - part.start)
     times = {event.key: event.self_cpu_time_total for event in run.key_averages()}
     total = sum(times.values())
     found = {name: sum(times.get(key, 0.0) for key in keys) / total for name, keys in GROUPS.items()}

@@ -66,13 +66,13 @@ def keras_tables(ranks: Communicator) -> dict[str, Any]:
 def ncf_weights(document: dict[str, Any], ranks: Communicator) -> dict[str, Any]:
     from tandem.training import ncf_gradients
     from tandem.training.jobs import NCFJob
-    from tandem.training.ncf import NCFTrainer
+    from tandem.training.ncf import ncf_training
 
     results: dict[str, Any] = {}
     for exchange in ("dense", "sparse"):
         ncf_gradients.exchange_of = lambda *_, chosen=exchange: chosen  # type: ignore[assignment]
-        trainer = NCFTrainer(NCFJob.model_validate(document), ranks, lambda event: None)
-        assert trainer.gradients.sparse == (("users", "items") if exchange == "sparse" else ())
+        trainer = ncf_training(NCFJob.model_validate(document), ranks, lambda event: None)
+        assert trainer.loop.exchange.sparse == (("users", "items") if exchange == "sparse" else ())
         results["start"] = _values(trainer)
         trainer.fit()
         results[exchange] = _values(trainer)
@@ -80,7 +80,7 @@ def ncf_weights(document: dict[str, Any], ranks: Communicator) -> dict[str, Any]
 
 
 def _values(trainer: Any) -> dict[str, Any]:
-    return {name: one.detach().numpy().tolist() for name, one in trainer.model.named_parameters()}
+    return {name: one.detach().numpy().tolist() for name, one in trainer.task.model.named_parameters()}
 
 
 def main(spec: dict[str, Any], ranks: Communicator) -> None:

@@ -31,7 +31,7 @@ def _first_gradients(trainer: Any) -> list[list[float]]:
     import tensorflow as tf
 
     task, ranks = trainer.loop.task, trainer.communicator
-    rows = task.rows
+    rows = task.rows.rows  # without id dropout
 
     @tf.function(autograph=False)
     def gradients(ints: Any, floats: Any) -> Any:

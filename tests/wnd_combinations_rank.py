@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from tandem.distributed.collectives import Communicator
@@ -9,7 +10,9 @@ from tandem.distributed.rank import emit, run_rank
 
 
 def main(spec: dict[str, Any], ranks: Communicator) -> None:
-    from tandem.training.keras_loop import KerasTrainer, LoopParameters, keras_threads
+    from tandem.training.keras_loop import KerasTrainer, keras_threads
+    from tandem.training.phases import Training
+    from tandem.training.task import LoopParameters
     from tandem.training.wide_and_deep import wide_and_deep_task
     from tandem.training.wide_and_deep_job import WideAndDeepJob
 
@@ -19,9 +22,16 @@ def main(spec: dict[str, Any], ranks: Communicator) -> None:
         parameters = LoopParameters.of(job.parameters)
         if name in spec["interrupted_after"]:
             parameters = replace(parameters, epochs=spec["interrupted_after"][name])
-        task = wide_and_deep_task(job, ranks)
-        trainer = KerasTrainer(task, parameters, job.seed, job.checkpoints, ranks, lambda event: None)
-        trainer.fit()
+        training = Training(
+            KerasTrainer,
+            partial(wide_and_deep_task, job, communicator=ranks),
+            job,
+            parameters,
+            ranks,
+            lambda event: None,
+        )
+        training.fit()
+        trainer = training.loop
         digest = hashlib.sha256(b"".join(weight.numpy().tobytes() for weight in trainer.weights)).hexdigest()
         emit({"event": "trained", "name": name, "digest": digest, "history": trainer.state.history})
 

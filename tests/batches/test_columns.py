@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tandem.batches.columns import ColumnRows, epoch_draws, forget, held_out, read_column_rows
+from tandem.batches.columns import ColumnRows, drop_ids, held_out, read_column_rows
+from tandem.batches.rows import EpochKey
 from tandem.errors import UserError
 
 
@@ -50,7 +51,7 @@ def test_an_order_belongs_to_seed_epoch_and_rank(path: Path) -> None:
     rows = read_column_rows(path, ("user",), ("age",))
 
     def order(*key: int) -> list[float]:
-        batches = rows.epoch(epoch_draws(*key))
+        batches = rows.epoch(EpochKey(*key))
         return [age for start in range(0, 1000, 100) for age in batches(slice(start, start + 100))[1][:, 0].tolist()]
 
     assert sorted(order(1, 2, 0)) == rows.column("age").tolist()
@@ -59,11 +60,11 @@ def test_an_order_belongs_to_seed_epoch_and_rank(path: Path) -> None:
 
 
 def test_forgotten_ids_are_unknown_at_the_rate() -> None:
-    ints = forget(np.ones((20_000, 3), np.int32), [0, 2], 0.1, np.random.default_rng(0))
+    ints = drop_ids(np.ones((20_000, 3), np.int32), [0, 2], 0.1, np.random.default_rng(0))
     shares = (ints == 0).mean(axis=0)
     assert shares[1] == 0.0
     assert shares[[0, 2]] == pytest.approx([0.1, 0.1], abs=0.01)
-    assert (forget(np.ones((10, 1), np.int32), [0], 0.0, np.random.default_rng(0)) == 1).all()
+    assert (drop_ids(np.ones((10, 1), np.int32), [0], 0.0, np.random.default_rng(0)) == 1).all()
 
 
 def test_the_fingerprint_tells_rows_from_others_and_not_their_order() -> None:

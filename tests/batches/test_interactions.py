@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from tandem.batches import interactions
-from tandem.batches.interactions import FreshNegatives, Membership, Pairs, StoredRows, epoch_streams, forget_ids
+from tandem.batches.interactions import FreshNegatives, Membership, Pairs, StoredRows, drop_some_ids
+from tandem.batches.rows import EpochKey
 
 USERS, ITEMS = 30, 20
 
@@ -16,7 +17,7 @@ def positives() -> Pairs:
 
 
 def all_batches(rows, seed: int, epoch: int = 0, rank: int = 0):
-    batch = rows.epoch(epoch_streams(seed, epoch, rank))
+    batch = rows.epoch(EpochKey(seed, epoch, rank))
     parts = [batch(slice(start, start + 16)) for start in range(0, len(rows), 16)]
     return tuple(torch.cat(columns) for columns in zip(*parts, strict=True))
 
@@ -73,5 +74,5 @@ def test_membership_of_pairs_beyond_the_last_key(positives, monkeypatch):
 
 def test_ids_are_forgotten_at_the_rate_asked_for():
     ids = torch.ones(10_000, dtype=torch.int32)
-    forget_ids(ids, 0.05, torch.Generator().manual_seed(0))
+    drop_some_ids(ids, 0.05, torch.Generator().manual_seed(0))
     assert 450 < int((ids == 0).sum()) <= 500

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tandem.batches.interactions import epoch_streams
 from tandem.batches.row_blocks import RowBlocks, RowStream
+from tandem.batches.rows import EpochKey
 from tandem.batches.stream_sizes import Shard, StreamSizes
 from tandem.batches.streamed_interactions import COLUMNS, StreamedInteractions, StreamedPairs
 from tandem.batches.streaming import StreamedRows
@@ -30,7 +30,7 @@ def test_an_epoch_has_every_row_once_with_its_label_and_an_order_of_its_own(stre
     rows = StreamedInteractions(StreamedRows(stream))
     orders = []
     for epoch in (0, 0, 1):
-        batches = rows.epoch(epoch_streams(7, epoch, 0))
+        batches = rows.epoch(EpochKey(7, epoch, 0))
         parts = [batches(slice(start, start + 100)) for start in range(0, ROWS, 100)]
         users = np.concatenate([part.users.numpy() for part in parts])
         assert all((part.users == part.items).all() for part in parts)
@@ -41,7 +41,7 @@ def test_an_epoch_has_every_row_once_with_its_label_and_an_order_of_its_own(stre
 
 
 def test_the_share_of_unknown_ids_holds_in_small_batches_too(stream: RowStream) -> None:
-    batches = StreamedInteractions(StreamedRows(stream), unknown_rate=0.1).epoch(epoch_streams(7, 0, 0))
+    batches = StreamedInteractions(StreamedRows(stream), unknown_rate=0.1).epoch(EpochKey(7, 0, 0))
     parts = [batches(slice(start, start + 4)) for start in range(0, ROWS, 4)]
     for name in ("users", "items"):
         unknown = sum(int((getattr(part, name) == 0).sum()) for part in parts)

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tandem.batches.columns import ColumnRows, epoch_draws, held_out, read_column_rows
+from tandem.batches.columns import ColumnRows, held_out, read_column_rows
 from tandem.batches.row_blocks import RowBlocks, RowStream, arrow_blocks, split_held_out
+from tandem.batches.rows import EpochKey
 from tandem.batches.shards import StepPlan, count_rows
 from tandem.batches.stream_sizes import Shard, StreamSizes, stream_sizes
 from tandem.batches.streaming import StreamedRows, read_ahead, shuffled_in_buffer
@@ -42,7 +43,7 @@ def streams(path: Path, rank: int = 0, size: int = 1, held: float = 0.2) -> tupl
 
 def epoch_of(rows: StreamedRows | ColumnRows, epoch: int, rank: int = 0, batch: int = 150) -> list[int]:
     """The numbers of the rows in the order of an epoch; their other columns have come along."""
-    batches = rows.epoch(epoch_draws(1, epoch, rank))
+    batches = rows.epoch(EpochKey(1, epoch, rank))
     numbers: list[int] = []
     for start in range(0, len(rows), batch):
         ints, floats = batches(slice(start, min(start + batch, len(rows))))
@@ -88,7 +89,7 @@ def test_all_ranks_take_equally_many_steps(path: Path) -> None:
     shards = [len(StreamedRows(streams(path, rank, 3)[0])) for rank in range(3)]
     plan = StepPlan.of(shards, 200)
     for rank in range(3):
-        batches = StreamedRows(streams(path, rank, 3)[0]).epoch(epoch_draws(1, 0, rank))
+        batches = StreamedRows(streams(path, rank, 3)[0]).epoch(EpochKey(1, 0, rank))
         taken = [len(batches(plan.rows(rank, step))[0]) for step in range(plan.steps)]
         assert sum(taken) == shards[rank]
         assert min(taken) > 0
@@ -151,7 +152,7 @@ def test_what_is_wrong_with_any_row_is_found_before_training(path: Path) -> None
 
 def test_rows_that_vanish_while_training_are_one_line(path: Path) -> None:
     rows = StreamedRows(streams(path)[0])
-    batches = rows.epoch(epoch_draws(1, 0, 0))
+    batches = rows.epoch(EpochKey(1, 0, 0))
     batches(slice(0, len(rows)))
     with pytest.raises(UserError, match="have become fewer since the start"):
         batches(slice(0, 1))

@@ -15,9 +15,9 @@ from tandem.training import ncf_rank
 
 
 def main(spec: dict[str, Any], ranks: Communicator) -> None:
-    from tandem.training.ncf import NCFTrainer
+    from tandem.training.torch_loop import TorchTrainer
 
-    train_step = NCFTrainer._train_step
+    train_step = TorchTrainer._train_step
     steps = 0
 
     def hurt_step(trainer: Any, *arguments: Any) -> Any:
@@ -29,7 +29,7 @@ def main(spec: dict[str, Any], ranks: Communicator) -> None:
             act(spec["what"])
         return train_step(trainer, *arguments)
 
-    NCFTrainer._train_step = hurt_step
+    TorchTrainer._train_step = hurt_step
     ncf_rank.main(spec["job"], ranks)
 
 

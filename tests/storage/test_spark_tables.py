@@ -6,8 +6,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from s3 import S3Server, lead_spark
-from tandem.batches.columns import epoch_draws, read_column_rows
+from tandem.batches.columns import read_column_rows
 from tandem.batches.row_blocks import RowBlocks, split_held_out
+from tandem.batches.rows import EpochKey
 from tandem.batches.shards import count_rows, read_columns
 from tandem.batches.stream_sizes import Shard, StreamSizes
 from tandem.batches.streaming import StreamedRows
@@ -85,7 +86,7 @@ def test_larger_than_memory_rows_are_streamed_as_from_disk(s3: S3Server) -> None
     def epoch(place: object) -> list[int]:
         blocks = RowBlocks(Shard(place, ("a",), ("b",), 0, 2), sizes)  # type: ignore[arg-type]
         rows = StreamedRows(split_held_out(blocks, 0.1, 7)[0])
-        ints, _ = rows.epoch(epoch_draws(7, 0, 0))(slice(0, len(rows)))
+        ints, _ = rows.epoch(EpochKey(7, 0, 0))(slice(0, len(rows)))
         return [int(value) for value in ints[:, 0]]
 
     assert epoch(folder) == epoch(s3.disk(folder))

@@ -16,7 +16,7 @@ from tandem.training.wide_and_deep_rows import wide_and_deep_rows, wide_and_deep
 def test_wide_and_deep(tmp_path, ranks, fraction):
     job = wnd_jobs.write_job(tmp_path, validation_fraction=fraction, early_stopping=None)
     (phase,) = wide_and_deep_sharing(job).phases
-    found = [len(wide_and_deep_rows(job, rank, ranks)[0]) for rank in range(ranks)]
+    found = [len(wide_and_deep_rows(job, rank, ranks, hold_out=True)[0]) for rank in range(ranks)]
     assert list(phase.shards(ranks)) == found
     assert (phase.rows, phase.step_rows) == (sum(found), 100)
 
@@ -25,7 +25,7 @@ def test_wide_and_deep(tmp_path, ranks, fraction):
 def test_two_towers(tmp_path, loss):
     job = two_tower_jobs.write_job(tmp_path, loss=loss)
     (phase,) = two_tower_sharing(job).phases
-    training = [load_rows(job, rank, 3).training for rank in range(3)]
+    training = [load_rows(job, rank, 3, hold_out=True).training for rank in range(3)]
     labels = [rows.column(LABEL) > 0 for rows in training]
     found = [int(some.sum()) if loss == "softmax" else len(some) for some in labels]
     assert list(phase.shards(3)) == found

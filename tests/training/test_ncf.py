@@ -17,7 +17,7 @@ from tandem.errors import UserError
 from tandem.models.ncf import Calibration, load_ncf
 from tandem.parameters import DistributedParameters
 from tandem.training.jobs import NCFJob
-from tandem.training.ncf import NCFTrainer, train_ncf
+from tandem.training.ncf import ncf_training, train_ncf
 from tandem.training.ncf_streaming import load_or_stream
 from trainings import Events, InterruptedJobError
 
@@ -138,22 +138,22 @@ def test_resume_with_other_side_features_or_another_feature_spec_is_one_line(tmp
 
 def test_early_stopping_restores_the_best_weights(tmp_path):
     job = write_job(tmp_path, epochs=40, learning_rate=0.2, early_stopping={"metric": "ndcg@10", "patience": 2})
-    trainer = NCFTrainer(job, SingleRank(), lambda event: None)
+    trainer = ncf_training(job, SingleRank(), lambda event: None)
     trainer.fit()
     values = [record["val_ndcg@10"] for record in trainer.state.history]
     best = int(np.argmax(values)) + 1
     assert len(values) == best + 2 < 40
     assert trainer.state.best_epoch == best
-    shorter = NCFTrainer(write_job(tmp_path / "b", epochs=best, learning_rate=0.2), SingleRank(), lambda event: None)
-    shorter._train_until(best)
-    assert torch.equal(trainer.flat.copy(), shorter.flat.copy())
+    shorter = ncf_training(write_job(tmp_path / "b", epochs=best, learning_rate=0.2), SingleRank(), lambda event: None)
+    shorter.fit()
+    assert torch.equal(trainer.loop.flat.copy(), shorter.loop.flat.copy())
 
 
 def test_a_smoothed_metric_is_not_deceived_by_one_lucky_epoch(tmp_path, monkeypatch):
     values = iter([0.1, 0.5, 0.1, 0.2, 0.3, 0.4, 0.4, 0.1, 0.1, 0.1])
     monkeypatch.setattr("tandem.training.ncf.validate_ncf", lambda *_: {"ndcg@10": next(values)})
     stopping = {"metric": "ndcg@10", "patience": 3, "smoothing": 3}
-    trainer = NCFTrainer(write_job(tmp_path, epochs=10, early_stopping=stopping), SingleRank(), lambda event: None)
+    trainer = ncf_training(write_job(tmp_path, epochs=10, early_stopping=stopping), SingleRank(), lambda event: None)
     trainer.fit()
     assert trainer.state.best_epoch == 7, "0.3, 0.4, 0.4, and not the 0.5 of the second"
     assert trainer.state.best_value == pytest.approx((0.3 + 0.4 + 0.4) / 3)
@@ -223,16 +223,16 @@ def test_more_ranks_than_rows_is_one_line(tmp_path):
         rank, size = 0, 2
 
     with pytest.raises(UserError, match=r"rank 0 of 2 has no training rows.*use fewer ranks"):
-        NCFTrainer(job.model_copy(), SecondOfTwo(), lambda event: None)
+        ncf_training(job.model_copy(), SecondOfTwo(), lambda event: None)
 
 
 def test_probabilities_are_calibrated_on_held_out_rows(tmp_path):
     job = write_job(tmp_path, negatives="fresh", fresh_negatives=15, epochs=15, learning_rate=0.03)
-    trainer = NCFTrainer(job, SingleRank(), lambda event: None)
+    trainer = ncf_training(job, SingleRank(), lambda event: None)
     trainer.fit()
-    rows = trainer.data.validation.rows
-    logits = trainer.model.eval()(torch.from_numpy(rows.pairs.users), torch.from_numpy(rows.pairs.items)).detach()
-    calibration = trainer.state.calibration
+    rows = load_or_stream(job, 0, 1, hold_out=True).validation.rows
+    logits = trainer.task.model.eval()(torch.from_numpy(rows.pairs.users), torch.from_numpy(rows.pairs.items)).detach()
+    calibration = Calibration.model_validate(trainer.state.found["calibration"])
     raw, calibrated = torch.sigmoid(logits), torch.sigmoid(calibration.scale * logits + calibration.offset)
     share = float(rows.labels.mean())
     assert abs(float(calibrated.mean()) - share) < 1e-3 < abs(float(raw.mean()) - share)
@@ -243,9 +243,9 @@ def test_without_stored_negatives_logits_stay_as_they_are(tmp_path):
     job = write_job(tmp_path, negatives="fresh", negatives_per_positive=0)
     table = pq.read_table(job.train)
     pq.write_table(table.filter(pc.equal(table.column("label"), 1)), job.train)
-    trainer = NCFTrainer(job, SingleRank(), lambda event: None)
+    trainer = ncf_training(job, SingleRank(), lambda event: None)
     trainer.fit()
-    assert trainer.state.calibration == Calibration()
+    assert trainer.state.found == {"calibration": Calibration().model_dump()}
 
 
 @pytest.mark.slow

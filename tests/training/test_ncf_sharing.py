@@ -7,8 +7,9 @@ import pytest
 
 from ncf_jobs import write_job
 from tandem.errors import UserError
+from tandem.training.loop import rows_of_step
 from tandem.training.ncf_data import load_ncf_data
-from tandem.training.ncf_sharing import ncf_sharing, step_rows
+from tandem.training.ncf_sharing import ncf_sharing
 
 NEGATIVES = {
     "stored": {"negatives": "stored"},
@@ -27,7 +28,7 @@ def test_rows_of_each_rank_and_step_are_those_that_the_ranks_have(tmp_path, nega
         data = [load_ncf_data(found, rank, ranks, hold_out=hold_out).training for rank in range(ranks)]
         assert list(phase.shards(ranks)) == [len(rows) for rows in data]
         assert phase.rows == sum(len(rows) for rows in data)
-        assert phase.step_rows == step_rows(job.parameters, data[0].pairs_per_row)
+        assert phase.step_rows == rows_of_step(job.parameters.batch_size, data[0].samples_per_row)
 
 
 def dense_users(job, users=20, items=60):

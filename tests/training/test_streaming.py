@@ -36,7 +36,7 @@ trainer = train_wide_and_deep(job, SingleRank(), lambda event: None)
 
 def train(job: WideAndDeepJob, stop_after: int | None = None) -> Any:
     events = Events(stop_after)
-    return train_wide_and_deep(job, SingleRank(), events), events
+    return train_wide_and_deep(job, SingleRank(), events).loop, events
 
 
 def test_the_loss_curve_is_that_of_the_same_rows_in_memory(tmp_path: Path) -> None:

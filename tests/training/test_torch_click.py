@@ -26,7 +26,7 @@ def job_of(folder: Path, builder: str = "build_small", **parameters: Any) -> Wid
 
 def train(job: WideAndDeepJob, stop_after: int | None = None) -> tuple[TorchTrainer, Events]:
     events = Events(stop_after)
-    return train_torch_click(job, SingleRank(), events), events
+    return train_torch_click(job, SingleRank(), events).loop, events
 
 
 def equal(left: TorchTrainer, right: TorchTrainer) -> bool:

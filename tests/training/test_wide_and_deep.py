@@ -24,7 +24,7 @@ from wnd_jobs import DEFAULTS, SIZES, appended_predictions, columns, write_job
 def train(job: WideAndDeepJob, stop_after: int | None = None) -> Any:
     """Train in this process; stop_after: interrupt when so many epochs have been reported."""
     events = Events(stop_after)
-    return train_wide_and_deep(job, SingleRank(), events), events
+    return train_wide_and_deep(job, SingleRank(), events).loop, events
 
 
 def weights(trainer: Any) -> list[np.ndarray[Any, Any]]:

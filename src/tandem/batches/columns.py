@@ -6,11 +6,12 @@ gathers, whatever the number of columns.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from tandem.batches.rows import EpochKey, TrainingRows
 from tandem.batches.shards import count_rows, rank_range, read_columns
 from tandem.errors import UserError
 from tandem.storage.locations import Places
@@ -26,8 +27,8 @@ Batches = Callable[[slice], tuple[Ints, Floats]]
 """From a slice of an epoch's order to its rows, to be changed at will; slices are asked for in sequence."""
 
 
-class TrainingRows(Protocol):
-    """A rank's rows to train on, in memory or not."""
+class ColumnBatches(TrainingRows[tuple[Ints, Floats]], Protocol):
+    """Rows to train on, of flat columns."""
 
     @property
     def int_names(self) -> tuple[str, ...]:
@@ -36,11 +37,6 @@ class TrainingRows(Protocol):
     @property
     def float_names(self) -> tuple[str, ...]:
         """Names of the columns of numbers."""
-
-    def __len__(self) -> int: ...
-
-    def epoch(self, draws: np.random.Generator) -> Batches:
-        """All rows, each once, in an order that ``draws`` alone decides."""
 
     def fingerprint(self) -> int:
         """Changes with any of the rows, and not with their order; 64 bits."""
@@ -53,6 +49,10 @@ class ColumnRows:
     ints: int32 [n, number of int_names]; floats: float32 [n, number of float_names]. int_names may contain ``label``.
     """
 
+    unit: ClassVar[str] = "training rows"
+    samples_per_row: ClassVar[float] = 1.0
+    weight_per_row: ClassVar[float] = 1.0
+
     int_names: tuple[str, ...]
     float_names: tuple[str, ...]
     ints: Ints
@@ -60,6 +60,10 @@ class ColumnRows:
 
     def __len__(self) -> int:
         return len(self.ints)
+
+    def describe(self) -> str:
+        """Nothing is streamed."""
+        return ""
 
     def where(self, mask: Mask) -> "ColumnRows":
         """The rows of a mask [n]."""
@@ -75,9 +79,9 @@ class ColumnRows:
             return self.ints[:, self.int_names.index(name)]
         return self.floats[:, self.float_names.index(name)]
 
-    def epoch(self, draws: np.random.Generator) -> Batches:
+    def epoch(self, key: EpochKey) -> Batches:
         """All rows in a new order."""
-        order = draws.permutation(len(self))
+        order = order_draws(key).permutation(len(self))
 
         def batch(part: slice) -> tuple[Ints, Floats]:
             chosen = order[part]
@@ -144,12 +148,60 @@ def held_out_numbers(first: int, count: int, fraction: float, seed: int) -> Mask
     return np.asarray(_mixed(keys) < np.uint64(int(fraction * float(1 << 63)) * 2))
 
 
-def epoch_draws(seed: int, epoch: int, rank: int) -> np.random.Generator:
-    """What draws the order in which a rank takes its rows in an epoch; it depends on nothing else."""
-    return np.random.default_rng([seed, epoch, rank])
+def order_draws(key: EpochKey) -> np.random.Generator:
+    """What draws the order in which a rank takes its rows in an epoch."""
+    return np.random.default_rng(list(key))
 
 
-def forget(ints: Ints, columns: Sequence[int], rate: float, draws: np.random.Generator) -> Ints:
+@dataclass(frozen=True)
+class IdDropout:
+    """Rows of which a share of the ids of some columns is trained as 0, the unknown, so that a model learns to meet it.
+
+    rate: of the ids of each column, rounded to 1/65536, drawn anew every epoch.
+    """
+
+    unit: ClassVar[str] = ColumnRows.unit
+    samples_per_row: ClassVar[float] = 1.0
+    weight_per_row: ClassVar[float] = 1.0
+
+    rows: ColumnBatches
+    columns: tuple[str, ...]
+    rate: float
+
+    @property
+    def int_names(self) -> tuple[str, ...]:
+        """Of the rows."""
+        return self.rows.int_names
+
+    @property
+    def float_names(self) -> tuple[str, ...]:
+        """Of the rows."""
+        return self.rows.float_names
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def describe(self) -> str:
+        """Of the rows."""
+        return self.rows.describe()
+
+    def fingerprint(self) -> int:
+        """Of the rows."""
+        return self.rows.fingerprint()
+
+    def epoch(self, key: EpochKey) -> Batches:
+        """The rows' order; ids are dropped batch by batch."""
+        batches, draws = self.rows.epoch(key), np.random.default_rng([*key, 1])
+        places = [self.int_names.index(name) for name in self.columns]
+
+        def batch(part: slice) -> tuple[Ints, Floats]:
+            ints, floats = batches(part)
+            return drop_ids(ints, places, self.rate, draws), floats
+
+        return batch
+
+
+def drop_ids(ints: Ints, columns: Sequence[int], rate: float, draws: np.random.Generator) -> Ints:
     """Ids of these columns become 0 (unknown) at a rate, rounded to 1/65536, in place; returns ints."""
     if rate > 0.0 and columns:
         drawn = draws.integers(0, 1 << 16, (len(ints), len(columns)), dtype=np.uint16)

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+
+from tandem.batches.rows import EpochKey
 
 IdArray = npt.NDArray[np.int32]
 # Above this many (user, item) cells, membership is looked up in sorted keys instead of one byte a cell.
@@ -40,26 +42,6 @@ class SharedBatch(NamedTuple):
     weights: Tensor
 
 
-class Rows(Protocol):
-    """Training rows of a rank: what a step takes a slice of."""
-
-    @property
-    def pairs_per_row(self) -> float:
-        """(user, item) pairs that are scored for a row, on average."""
-        ...
-
-    @property
-    def loss_weight_per_row(self) -> float:
-        """What the losses of a row's pairs weigh together, on average over the rows of all ranks."""
-        ...
-
-    def __len__(self) -> int: ...
-
-    def epoch(self, streams: "Streams") -> Callable[[slice], Batch | SharedBatch]:
-        """A new order of the rows; the result gives the batch of a slice of that order, for slices in sequence."""
-        ...
-
-
 class Streams(NamedTuple):
     """Random streams of an epoch: the rank's own, and one that draws the same on all ranks."""
 
@@ -67,9 +49,9 @@ class Streams(NamedTuple):
     common: torch.Generator
 
 
-def epoch_streams(seed: int, epoch: int, rank: int) -> Streams:
+def epoch_streams(key: EpochKey) -> Streams:
     """The streams of a rank in an epoch; they depend on nothing else, so a resumed run draws the same."""
-    return Streams(_generator(seed, epoch, rank), _generator(seed, epoch))
+    return Streams(_generator(*key), _generator(key.seed, key.epoch))
 
 
 def _generator(*key: int) -> torch.Generator:
@@ -110,7 +92,7 @@ class Membership:
         return self._keys[places] == keys
 
 
-def forget_ids(ids: Tensor, rate: float, generator: torch.Generator) -> None:
+def drop_some_ids(ids: Tensor, rate: float, generator: torch.Generator) -> None:
     """Set about this share of the ids to 0 (unknown), in place, so that the model learns to meet it."""
     count = round(rate * ids.numel())
     if count:
@@ -121,6 +103,10 @@ def forget_ids(ids: Tensor, rate: float, generator: torch.Generator) -> None:
 class StoredRows:
     """Rows with stored labels, in a new order each epoch."""
 
+    unit: ClassVar[str] = "training rows"
+    samples_per_row: ClassVar[float] = 1.0
+    weight_per_row: ClassVar[float] = 1.0
+
     pairs: Pairs
     labels: npt.NDArray[np.float32]
     unknown_rate: float = 0.0
@@ -128,17 +114,18 @@ class StoredRows:
     def __len__(self) -> int:
         return len(self.pairs)
 
-    pairs_per_row = 1.0
-    loss_weight_per_row = 1.0
+    def describe(self) -> str:
+        """Nothing is streamed."""
+        return ""
 
-    def epoch(self, streams: Streams) -> Callable[[slice], Batch]:
+    def epoch(self, key: EpochKey) -> Callable[[slice], Batch]:
         """Shuffle all columns once, so that a batch is a slice of contiguous memory."""
-        generator = streams.own
+        generator = epoch_streams(key).own
         order = torch.randperm(len(self.pairs), generator=generator)
         users, items = torch.from_numpy(self.pairs.users)[order], torch.from_numpy(self.pairs.items)[order]
         labels = torch.from_numpy(self.labels)[order]
-        forget_ids(users, self.unknown_rate, generator)
-        forget_ids(items, self.unknown_rate, generator)
+        drop_some_ids(users, self.unknown_rate, generator)
+        drop_some_ids(items, self.unknown_rate, generator)
         return lambda rows: Batch(users[rows], items[rows], labels[rows])
 
 
@@ -150,6 +137,8 @@ class FreshNegatives:
     nearly everything a few may remain.
     """
 
+    unit: ClassVar[str] = "training rows"
+
     positives: Pairs
     k: int
     num_items: int
@@ -160,18 +149,22 @@ class FreshNegatives:
         return len(self.positives)
 
     @property
-    def pairs_per_row(self) -> float:
+    def samples_per_row(self) -> float:
         """The positive and its negatives."""
         return 1.0 + self.k
 
     @property
-    def loss_weight_per_row(self) -> float:
+    def weight_per_row(self) -> float:
         """Every pair weighs the same."""
         return 1.0 + self.k
 
-    def epoch(self, streams: Streams) -> Callable[[slice], Batch]:
+    def describe(self) -> str:
+        """Nothing is streamed."""
+        return ""
+
+    def epoch(self, key: EpochKey) -> Callable[[slice], Batch]:
         """Shuffle the positives; negatives are drawn batch by batch, which bounds the memory."""
-        generator = streams.own
+        generator = epoch_streams(key).own
         order = torch.randperm(len(self.positives), generator=generator)
         users, items = torch.from_numpy(self.positives.users)[order], torch.from_numpy(self.positives.items)[order]
         labels = torch.zeros(1 + self.k)
@@ -181,8 +174,8 @@ class FreshNegatives:
             batch_users = users[rows]
             negatives = self._draw(batch_users.long(), generator)
             batch_items = torch.cat([items[rows].unsqueeze(1), negatives], 1)
-            forget_ids(batch_users, self.unknown_rate, generator)
-            forget_ids(batch_items, self.unknown_rate, generator)
+            drop_some_ids(batch_users, self.unknown_rate, generator)
+            drop_some_ids(batch_items, self.unknown_rate, generator)
             return Batch(batch_users, batch_items, labels.expand_as(batch_items))
 
         return batch
@@ -210,6 +203,8 @@ class UsersWithSharedNegatives:
     user, over all ranks.
     """
 
+    unit: ClassVar[str] = "users"
+
     users: Tensor
     offsets: Tensor
     items: Tensor
@@ -221,20 +216,25 @@ class UsersWithSharedNegatives:
     unknown_rate: float = 0.0
 
     @property
-    def pairs_per_row(self) -> float:
+    def samples_per_row(self) -> float:
         """A user's positives and the shared negatives."""
         return self.mean_positives + self.shared
 
     @property
-    def loss_weight_per_row(self) -> float:
+    def weight_per_row(self) -> float:
         """Each positive weighs 1, and its share of the negatives ``negative_weight``."""
         return self.mean_positives * (1.0 + self.negative_weight)
 
     def __len__(self) -> int:
         return len(self.users)
 
-    def epoch(self, streams: Streams) -> Callable[[slice], SharedBatch]:
+    def describe(self) -> str:
+        """Nothing is streamed."""
+        return ""
+
+    def epoch(self, key: EpochKey) -> Callable[[slice], SharedBatch]:
         """Shuffle the users; negatives are drawn step by step, the same on all ranks."""
+        streams = epoch_streams(key)
         order = torch.randperm(len(self.users), generator=streams.own)
         counts = self.offsets.diff()
 
@@ -248,7 +248,7 @@ class UsersWithSharedNegatives:
             users = self.users[chosen]
             weights = self._weights(users.long(), negatives, count)
             for ids in (users, items, negatives):
-                forget_ids(ids, self.unknown_rate, streams.own)
+                drop_some_ids(ids, self.unknown_rate, streams.own)
             return SharedBatch(users, positive_rows, items, negatives.int(), weights)
 
         return batch

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
 
-from tandem.batches.columns import INTERACTION, ColumnRows, Floats, forget
-from tandem.batches.interactions import Batch, Pairs, Streams
+from tandem.batches.columns import INTERACTION, ColumnRows, Floats, drop_ids
+from tandem.batches.interactions import Batch, Pairs, epoch_streams
 from tandem.batches.row_blocks import RowStream
+from tandem.batches.rows import EpochKey
 from tandem.batches.streaming import StreamedRows, blocks_of
 
 COLUMNS = INTERACTION
@@ -19,24 +21,29 @@ USER, ITEM, LABEL, VALIDATION = range(len(COLUMNS))
 class StreamedInteractions:
     """Rows of ``COLUMNS`` with stored labels, in a new order each epoch: ``StoredRows`` in bounded memory."""
 
+    unit: ClassVar[str] = ColumnRows.unit
+    samples_per_row: ClassVar[float] = 1.0
+    weight_per_row: ClassVar[float] = 1.0
+
     rows: StreamedRows
     unknown_rate: float = 0.0
-
-    pairs_per_row = 1.0
-    loss_weight_per_row = 1.0
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def epoch(self, streams: Streams) -> Callable[[slice], Batch]:
-        """Shuffle in the stream's buffer; ids are forgotten batch by batch."""
-        seed = streams.own.initial_seed()
-        batches = self.rows.epoch(np.random.default_rng([seed, 0]))
+    def describe(self) -> str:
+        """Of the rows."""
+        return self.rows.describe()
+
+    def epoch(self, key: EpochKey) -> Callable[[slice], Batch]:
+        """Shuffle in the stream's buffer; ids are dropped batch by batch."""
+        seed = epoch_streams(key).own.initial_seed()
+        batches = self.rows.shuffled(np.random.default_rng([seed, 0]))
         draws = np.random.default_rng([seed, 1])  # not those of the order, which a thread draws ahead of the batches
 
         def batch(part: slice) -> Batch:
             ints, _ = batches(part)
-            ints = forget(ints, (USER, ITEM), self.unknown_rate, draws)
+            ints = drop_ids(ints, (USER, ITEM), self.unknown_rate, draws)
             columns = torch.from_numpy(np.ascontiguousarray(ints.T))
             return Batch(columns[USER], columns[ITEM], columns[LABEL].float())
 

@@ -9,13 +9,14 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from tandem.batches.columns import Batches, ColumnRows, Floats, Ints
+from tandem.batches.columns import Batches, ColumnRows, Floats, Ints, order_draws
 from tandem.batches.row_blocks import RowStream
+from tandem.batches.rows import EpochKey
 from tandem.batches.shards import GroupPart
 from tandem.errors import UserError
 
@@ -26,6 +27,10 @@ BLOCKS_AHEAD = 2
 
 class StreamedRows:
     """A rank's training rows, read anew every epoch."""
+
+    unit: ClassVar[str] = ColumnRows.unit
+    samples_per_row: ClassVar[float] = 1.0
+    weight_per_row: ClassVar[float] = 1.0
 
     def __init__(self, stream: RowStream) -> None:
         """Read everything once: to count the rows, to know them again, and to find what is wrong with any of them.
@@ -48,8 +53,12 @@ class StreamedRows:
         """Changes with any of the rows, and not with their order; 64 bits."""
         return self._fingerprint % (1 << 64)
 
-    def epoch(self, draws: np.random.Generator) -> Batches:
-        """All rows, each once, in an order that ``draws`` and the sizes of the stream alone decide."""
+    def epoch(self, key: EpochKey) -> Batches:
+        """All rows, each once, in an order that the key and the sizes of the stream alone decide."""
+        return self.shuffled(order_draws(key))
+
+    def shuffled(self, draws: np.random.Generator) -> Batches:
+        """The same, in an order that ``draws`` decides."""
         blocks = shuffled_in_buffer(self._interleaved(draws), self.sizes.buffer_rows, draws)
         return Rebatched(read_ahead(blocks)).take
 

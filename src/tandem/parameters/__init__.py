@@ -8,9 +8,10 @@ from tandem.parameters.closed import Fraction, Parameters, Rate, Seed
 from tandem.parameters.data import DataParameters, Future, MovieLensSource, RecSys2021Source
 from tandem.parameters.distributed import ChosenMpi, DistributedParameters
 from tandem.parameters.movielens import MovieLensParameters, SyntheticMovieLens
-from tandem.parameters.ncf import EarlyStoppingParameters, NCFBaselineParameters, NCFParameters, NeuMFParameters
+from tandem.parameters.ncf import NCFBaselineParameters, NCFEarlyStoppingParameters, NCFParameters, NeuMFParameters
 from tandem.parameters.recsys2021 import RecSys2021FeatureParameters
 from tandem.parameters.spark import KubernetesParameters, SparkParameters
+from tandem.parameters.training import EarlyStoppingParameters, TrainingParameters
 from tandem.parameters.two_tower import (
     IndexParameters,
     PointwiseParameters,
@@ -39,6 +40,7 @@ __all__ = [
     "MovieLensParameters",
     "MovieLensSource",
     "NCFBaselineParameters",
+    "NCFEarlyStoppingParameters",
     "NCFParameters",
     "NeuMFParameters",
     "Parameters",
@@ -52,6 +54,7 @@ __all__ = [
     "SparkParameters",
     "SyntheticMovieLens",
     "TowerParameters",
+    "TrainingParameters",
     "TwoTowerModelParameters",
     "TwoTowerParameters",
     "WideAndDeepBaselineParameters",

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from tandem.parameters.closed import Fraction, Parameters, Rate
+from tandem.parameters.training import EarlyStoppingParameters, TrainingParameters
 
 
 class NeuMFParameters(Parameters):
@@ -25,16 +26,12 @@ class NeuMFParameters(Parameters):
     embedding_init_std: float = Field(default=0.01, gt=0.0)
 
 
-class EarlyStoppingParameters(Parameters):
-    """Stop when the metric, on rows held out of the training rows, has not improved for ``patience`` epochs.
+class NCFEarlyStoppingParameters(EarlyStoppingParameters):
+    """Stop when the metric, on rows held out of the training rows, has not improved for ``patience`` epochs."""
 
-    Compared is its mean over the last ``smoothing`` epochs; the first epochs, of which there are fewer, are each
-    better than the one before.
-    """
-
-    metric: Literal["ndcg@10", "recall@10", "log_loss"] = "ndcg@10"
-    patience: int = Field(default=3, ge=1)
-    smoothing: int = Field(default=1, ge=1)
+    metric: Literal["ndcg@10", "recall@10", "log_loss"] = Field(
+        default="ndcg@10", description="which the best epoch is chosen by, and its weights restored"
+    )
 
 
 class NCFBaselineParameters(Parameters):
@@ -52,7 +49,7 @@ class NCFBaselineParameters(Parameters):
     als_iterations: int = Field(default=15, ge=1)
 
 
-class NCFParameters(Parameters):
+class NCFParameters(TrainingParameters):
     """Neural collaborative filtering: data, model, training, lists and baselines."""
 
     # Data.
@@ -77,15 +74,9 @@ class NCFParameters(Parameters):
     shared_negatives: int = Field(default=512, ge=1, description="items in the draw that the users of a step share")
     epochs: int = Field(default=20, ge=1)
     batch_size: int = Field(default=10_240, ge=1, description="rows of one step on all ranks together")
-    learning_rate: float = Field(default=1e-3, gt=0.0)
     mlp_learning_rate_factor: float = Field(
         default=1.0, gt=0.0, description="of the MLP part: it overfits before GMF is done"
     )
-    learning_rate_schedule: Literal["constant", "linear", "cosine", "step"] = "constant"
-    learning_rate_step_factor: float = Field(
-        default=0.1, gt=0.0, le=1.0, description="per epoch, for the step schedule"
-    )
-    warmup_epochs: float = Field(default=0.0, ge=0.0)
     weight_decay: float = Field(default=0.0, ge=0.0, description="L2 penalty, added to the gradient")
     decoupled_weight_decay: bool = Field(default=False, description="apply weight_decay as AdamW does")
     embedding_l2: float = Field(
@@ -94,15 +85,11 @@ class NCFParameters(Parameters):
         description="penalty on the squared GMF embeddings of the user and item of each scored pair",
     )
     unknown_rate: Rate = Field(default=0.01, description="share of the rows trained with their user or item as unknown")
-    precision: Literal["fp32", "bf16"] = "fp32"
     validation_fraction: Rate = Field(default=0.1, description="of the training positives, for early stopping; 0: none")
     validation_users: int = Field(
         default=2_000, ge=1, description="at most so many users are ranked for between epochs"
     )
-    early_stopping: EarlyStoppingParameters | None = EarlyStoppingParameters()
-    refit: bool = Field(
-        default=False, description="train anew on all training rows for the best number of epochs of early stopping"
-    )
+    early_stopping: NCFEarlyStoppingParameters | None = NCFEarlyStoppingParameters()
     publish: Literal["auto", "evaluated", "all"] = Field(
         default="auto",
         description="evaluated: the model of the report makes the lists; all: a last one does, trained on the test "
@@ -114,7 +101,9 @@ class NCFParameters(Parameters):
         description="megabytes for the rows of a rank: more are streamed from Parquet every epoch "
         "(docs/data_per_rank.md); null: all in memory; needs negatives: stored",
     )
-    resume: bool = False
+    checkpoint_seconds: float = Field(
+        default=0.0, ge=0.0, description="a checkpoint at the end of an epoch when the last is so old; 0: every epoch"
+    )
 
     # Lists and report.
     top_n: int = Field(default=10, ge=1)
@@ -136,8 +125,6 @@ class NCFParameters(Parameters):
                 f"memory_limit_mb needs negatives: stored, found {self.negatives}: to draw negatives, "
                 "a rank looks up the positives of every user, which must all be in its memory"
             )
-        if self.early_stopping is not None and self.validation_fraction == 0.0:
-            raise ValueError("early_stopping needs validation_fraction above 0 (or early_stopping: null)")
-        if self.refit and self.early_stopping is None:
-            raise ValueError("refit needs early_stopping, which finds the number of epochs")
+        if self.optimizer == "adagrad" and self.weight_decay > 0.0:
+            raise ValueError(f"weight_decay needs optimizer: adam, found adagrad with {self.weight_decay:g}")
         return self

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from tandem.parameters.closed import Parameters, Rate
+from tandem.parameters.training import EarlyStoppingParameters, TrainingParameters
 
 
 class TowerParameters(Parameters):
@@ -81,7 +82,7 @@ class PointwiseParameters(Parameters):
     initial_bias: float = Field(default=0.0, description="to start from")
 
 
-class TwoTowerEarlyStoppingParameters(Parameters):
+class TwoTowerEarlyStoppingParameters(EarlyStoppingParameters):
     """Stop when the metric, on rows held out of the training rows, has not improved for ``patience`` epochs."""
 
     metric: Literal["recall@100", "ndcg@100", "auc"] = Field(
@@ -119,7 +120,7 @@ class RecommendationParameters(Parameters):
         return self
 
 
-class TwoTowerParameters(Parameters):
+class TwoTowerParameters(TrainingParameters):
     """Two towers: model, training, index and lists."""
 
     # Model.
@@ -135,16 +136,6 @@ class TwoTowerParameters(Parameters):
     )
     softmax: SoftmaxParameters = SoftmaxParameters()
     pointwise: PointwiseParameters = PointwiseParameters()
-    optimizer: Literal["adam", "adagrad"] = Field(default="adam", description="of all weights")
-    learning_rate: float = Field(default=1e-3, gt=0.0, description="at its highest")
-    learning_rate_schedule: Literal["constant", "linear", "cosine", "step"] = Field(
-        default="constant", description="after the warm-up; linear and cosine end at zero with the last epoch"
-    )
-    learning_rate_step_factor: float = Field(
-        default=0.1, gt=0.0, le=1.0, description="per epoch, for the step schedule"
-    )
-    warmup_epochs: float = Field(default=0.0, ge=0.0, description="linear from zero; fractions count")
-    epochs: int = Field(default=10, ge=1, description="at most, where early stopping is on")
     batch_size: Literal["auto"] | Annotated[int, Field(ge=1)] = Field(
         default="auto",
         description="rows of one step on all ranks together; auto: the largest power of two up to 4,096 that leaves an "
@@ -153,9 +144,7 @@ class TwoTowerParameters(Parameters):
     rowwise_min_rows: int = Field(
         default=16_384, ge=1, description="tables of at least so many rows are updated in the rows of the batch alone"
     )
-    precision: Literal["fp32", "bf16"] = Field(default="fp32", description="of the dense layers; weights stay fp32")
     unknown_rate: Rate = Field(default=0.01, description="share of the ids that are trained as unknown")
-    validation_fraction: Rate = Field(default=0.1, description="of the training rows, for early stopping; 0: none")
     validation_users: int = Field(
         default=2_000, ge=1, description="at most so many users are ranked for between epochs"
     )
@@ -165,18 +154,6 @@ class TwoTowerParameters(Parameters):
     early_stopping: TwoTowerEarlyStoppingParameters | None = Field(
         default=TwoTowerEarlyStoppingParameters(),
         description="null trains all epochs; held-out rows are then only reported on",
-    )
-    memory_limit_mb: float | None = Field(
-        default=None,
-        gt=0.0,
-        description="megabytes for the rows of a rank: more are streamed from Parquet every epoch "
-        "(docs/data_per_rank.md); null: all in memory",
-    )
-    checkpoint_seconds: float = Field(
-        default=30.0, ge=0.0, description="a checkpoint at the end of an epoch when the last is so old; 0: every epoch"
-    )
-    resume: bool = Field(
-        default=False, description="continue from the last checkpoint of the same data, settings and ranks"
     )
 
     # Retrieval and report.
@@ -188,8 +165,6 @@ class TwoTowerParameters(Parameters):
 
     @model_validator(mode="after")
     def _consistent(self) -> "TwoTowerParameters":
-        if self.early_stopping is not None and self.validation_fraction == 0.0:
-            raise ValueError("early_stopping needs validation_fraction above 0 (or early_stopping: null)")
         if self.builder is None and self.builder_options:
             raise ValueError("builder_options need a builder")
         return self

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from tandem.parameters.closed import Parameters, Rate
+from tandem.parameters.training import EarlyStoppingParameters, TrainingParameters
 
 
 class WideAndDeepModelParameters(Parameters):
@@ -65,13 +66,12 @@ class WideAndDeepModelParameters(Parameters):
         return self
 
 
-class WideAndDeepEarlyStopping(Parameters):
+class WideAndDeepEarlyStopping(EarlyStoppingParameters):
     """Stop when the metric, on rows held out of the training rows, has not improved for ``patience`` epochs."""
 
     metric: Literal["auc", "average_precision", "log_loss"] = Field(
         default="auc", description="which the best epoch is chosen by, and its weights restored"
     )
-    patience: int = Field(default=3, ge=1, description="epochs without a better value before the end")
 
 
 class WideAndDeepBaselineParameters(Parameters):
@@ -87,7 +87,7 @@ class WideAndDeepBaselineParameters(Parameters):
     tree_learning_rate: float = Field(default=0.1, gt=0.0, description="of the boosted trees")
 
 
-class WideAndDeepParameters(Parameters):
+class WideAndDeepParameters(TrainingParameters):
     """Wide & Deep: model, training and baselines."""
 
     # Model.
@@ -102,18 +102,9 @@ class WideAndDeepParameters(Parameters):
     )
 
     # Training.
-    epochs: int = Field(default=10, ge=1, description="at most, where early stopping is on")
     batch_size: int = Field(default=3_200, ge=1, description="rows of one step on all ranks together")
     optimizer: Literal["adam", "adagrad"] = Field(default="adam", description="of all weights, the linear part's too")
     learning_rate: float = Field(default=1e-4, gt=0.0, description="at its highest")
-    learning_rate_schedule: Literal["constant", "linear", "cosine", "step"] = Field(
-        default="constant", description="after the warm-up; linear and cosine end at zero with the last epoch"
-    )
-    learning_rate_step_factor: float = Field(
-        default=0.1, gt=0.0, le=1.0, description="per epoch, for the step schedule"
-    )
-    warmup_epochs: float = Field(default=0.0, ge=0.0, description="linear from zero; fractions count")
-    precision: Literal["fp32", "bf16"] = Field(default="fp32", description="of the dense layers; weights stay fp32")
     batch_norm: Literal["per_rank", "synchronised"] = Field(
         default="per_rank",
         description="statistics of a training batch: of each rank's own part, or of the global batch (two more "
@@ -123,24 +114,9 @@ class WideAndDeepParameters(Parameters):
     rowwise_min_rows: int = Field(
         default=16_384, ge=1, description="tables of at least so many rows are updated in the rows of the batch alone"
     )
-    validation_fraction: Rate = Field(
-        default=0.1, description="of the training rows, held out for early stopping; 0: none"
-    )
     early_stopping: WideAndDeepEarlyStopping | None = Field(
         default=WideAndDeepEarlyStopping(),
         description="null trains all epochs; held-out rows are then only reported on",
-    )
-    memory_limit_mb: float | None = Field(
-        default=None,
-        gt=0.0,
-        description="megabytes for the rows of a rank: more are streamed from Parquet every epoch "
-        "(docs/data_per_rank.md); null: all in memory",
-    )
-    checkpoint_seconds: float = Field(
-        default=30.0, ge=0.0, description="a checkpoint at the end of an epoch when the last is so old; 0: every epoch"
-    )
-    resume: bool = Field(
-        default=False, description="continue from the last checkpoint of the same data, settings and ranks"
     )
 
     # Report.
@@ -148,8 +124,6 @@ class WideAndDeepParameters(Parameters):
 
     @model_validator(mode="after")
     def _consistent(self) -> "WideAndDeepParameters":
-        if self.early_stopping is not None and self.validation_fraction == 0.0:
-            raise ValueError("early_stopping needs validation_fraction above 0 (or early_stopping: null)")
         if self.builder is None and self.builder_options:
             raise ValueError("builder_options need a builder")
         if self.builder is None and self.framework == "torch":

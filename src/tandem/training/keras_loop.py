@@ -11,17 +11,16 @@ def main(spec, ranks):
     task = KerasTask(
         name="wnd", title="Wide & Deep", model=model, rows=training_rows,
         summed_loss=lambda columns: tf.reduce_sum(loss_of(model(columns, training=True), columns["label"])),
+        fingerprint=training_rows.fingerprint,
         validate=lambda: {"auc": ..., "log_loss": ...},
         identity={"wnd.batch_size": ...},
     )
-    trainer = KerasTrainer(task, LoopParameters.of(job.parameters), job.seed, job.checkpoints, ranks, emit)
-    trainer.fit()                      # ends with the best weights, equal on all ranks
-    if ranks.rank == 0:
-        model.save(...)
-        write_history(trainer.state.history, job.staging / "history.json")
+    training = Training(KerasTrainer, lambda phase: task, job, LoopParameters.of(job.parameters), ranks, emit)
+    training.fit()                     # ends with the best weights, equal on all ranks
+    training.save(lambda folder: model.save(folder / "model.keras"))
 ```
 
-- The loop divides the summed losses by the rows of all ranks. A loss over more than the rank's own rows uses
+- The loop divides the summed losses by what the rows of all ranks weigh. A loss over more than the rank's own rows uses
   ``ranks.allgather_in_graph``, whose gradient is the sum over the ranks.
 - Large tables should be gathered by ``models.keras_features.RowEmbedding``: see ``training.rowwise``.
 - Random layers must draw from ``keras.random.SeedGenerator`` (Keras' own do): their states are set anew for every
@@ -39,14 +38,13 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tandem.batches.columns import Floats, Ints
+from tandem.batches.rows import EpochKey
 from tandem.models.keras_features import RowEmbedding
 from tandem.training.keras_state import average_untrained, seed_layers
 from tandem.training.keras_task import KerasTask
-from tandem.training.loop import Emit, TrainingLoop, Values
+from tandem.training.loop import TrainingLoop
 from tandem.training.rank_optimizer import RankOptimizer
-from tandem.training.task import LoopParameters
-
-__all__ = ["Emit", "KerasTask", "KerasTrainer", "LoopParameters", "keras_threads"]
+from tandem.training.state import Values
 
 
 class KerasTrainer(TrainingLoop[KerasTask]):
@@ -68,7 +66,7 @@ class KerasTrainer(TrainingLoop[KerasTask]):
             trained,
             self.parameters.optimizer,
             self.communicator,
-            steps=self.parameters.epochs * self.plan.steps,
+            steps=self.epochs * self.plan.steps,
             min_rows=self.parameters.rowwise_min_rows,
             settling=[table.table.value for table in tables],
             ids_per_row=[len(table.sizes) for table in tables],
@@ -80,17 +78,17 @@ class KerasTrainer(TrainingLoop[KerasTask]):
         return optimizer
 
     def _traced_step(self, trained: list[Any]) -> Any:
-        """The graph of one step: (ints, floats, learning rate, rows of all ranks) -> this rank's share of the loss."""
+        """The graph of one step: (ints, floats, learning rate, weight of the global batch) -> this rank's loss."""
         int_names, float_names = self.task.rows.int_names, self.task.rows.float_names
-        most_rows = -(-max(self.plan.shard_rows) // self.plan.steps)
+        most_rows = self.most_step_rows
 
-        def step(ints: Any, floats: Any, rate: Any, global_rows: Any) -> Any:
+        def step(ints: Any, floats: Any, rate: Any, global_weight: Any) -> Any:
             columns = {name: ints[:, place] for place, name in enumerate(int_names)}
             columns |= {name: floats[:, place] for place, name in enumerate(float_names)}
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 for weight in trained:
                     tape.watch(weight)
-                loss = self.task.summed_loss(columns) / global_rows
+                loss = self.task.summed_loss(columns) / global_weight
             gradients = tape.gradient(loss, trained)
             self.optimizer.apply(gradients, rate, most_rows)
             return loss
@@ -103,20 +101,22 @@ class KerasTrainer(TrainingLoop[KerasTask]):
         ]
         return tf.function(step, input_signature=signature, autograph=False, jit_compile=False)
 
-    def _begin_epoch(self, epoch: int) -> None:
-        seed_layers(self.task.model, [self.seed, epoch, self.communicator.rank, 2])
+    def _begin_epoch(self, key: EpochKey) -> None:
+        seed_layers(self.task.model, [*key, 2])
 
-    def _train_step(self, ints: Ints, floats: Floats, rate: float, global_rows: int) -> float:
-        return float(self._step(ints, floats, np.float32(rate), np.float32(global_rows)))
+    def _train_step(self, batch: tuple[Ints, Floats], rate: float, global_weight: float) -> float:
+        return float(self._step(*batch, np.float32(rate), np.float32(global_weight)))
 
     def _end_epoch(self) -> None:
         self.optimizer.settle()
         average_untrained(self.task.model, self.communicator)
 
-    def _values(self) -> Values:
+    def values(self) -> Values:
+        """Copies of all weights, in Keras' order."""
         return [weight.numpy() for weight in self.weights]
 
-    def _load(self, values: Values) -> None:
+    def load(self, values: Values) -> None:
+        """Take these weights."""
         for weight, value in zip(self.weights, values, strict=True):
             weight.assign(value)
 

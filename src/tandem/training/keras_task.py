@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from tandem.batches.columns import ColumnBatches
 from tandem.training.task import Task
 
 Columns = dict[str, Any]
@@ -21,5 +22,6 @@ class KerasTask(Task):
         losses, a float32 scalar.
     """
 
+    rows: ColumnBatches
     model: keras.Model
     summed_loss: Callable[[Columns], Any]

@@ -11,14 +11,16 @@ import torch
 from scipy import sparse
 
 from tandem.batches.interactions import (
+    Batch,
     FreshNegatives,
     Membership,
     Pairs,
-    Rows,
+    SharedBatch,
     StoredRows,
     UsersWithSharedNegatives,
 )
-from tandem.batches.shards import read_columns
+from tandem.batches.rows import TrainingRows
+from tandem.batches.shards import rank_range, read_columns
 from tandem.batches.streamed_interactions import COLUMNS, StreamedPairs
 from tandem.errors import UserError
 from tandem.models.ncf import SideSizes, SideTable
@@ -65,7 +67,7 @@ class NCFData:
     anything; fingerprint: changes with any of the rank's rows, for checkpoints.
     """
 
-    training: Rows
+    training: TrainingRows[Batch | SharedBatch]
     stored: LabelledPairs
     validation: ValidationRows | None
     fingerprint: int
@@ -76,29 +78,63 @@ def load_ncf_data(job: NCFJob, rank: int, size: int, *, hold_out: bool) -> NCFDa
 
     Raises UserError where there are no rows to train on.
     """
-    columns = _read_rows(job, rank, size)
-    pairs = Pairs(columns["user"].astype(np.int32), columns["item"].astype(np.int32))
-    rows = LabelledPairs(pairs, columns["label"].astype(np.float32))
-    validation = columns["validation"].astype(bool)
-    stored = rows.where(~validation) if hold_out else rows
-    training = _training_rows(job, stored, rank, size, hold_out=hold_out)
+    table = _Table.read(job, rank, size, whole=hold_out or job.parameters.negatives != "stored")
+    stored = table.own.where(~table.own_validation) if hold_out else table.own
+    training = _training_rows(job, table, stored, rank, size, hold_out=hold_out)
     if len(training) == 0:
         raise UserError(f"rank {rank} of {size} has no training rows in {job.train}: use fewer ranks, or more data")
     return NCFData(
         training,
         stored,
-        _validation_rows(job, rows.where(validation), rank, size) if hold_out else None,
-        _fingerprint(rows, validation),
+        _validation_rows(job, table, rank, size) if hold_out else None,
+        _fingerprint(table.own, table.own_validation),
     )
 
 
-def _read_rows(job: NCFJob, rank: int = 0, size: int = 1) -> dict[str, npt.NDArray[Any]]:
-    """``COLUMNS``; of test rows, those whose user and item have training rows: of others nothing can be learnt."""
-    columns = read_columns(job.sources, COLUMNS, rank, size)
+@dataclass(frozen=True)
+class _Table:
+    """The training table, read once: a rank's own rows and, where it needs them, the positives of all ranks.
+
+    own_validation: which of its own rows are held out, [rows]; positives_validation: which of the positives.
+    """
+
+    own: LabelledPairs
+    own_validation: npt.NDArray[np.bool_]
+    positives: Pairs
+    positives_validation: npt.NDArray[np.bool_]
+
+    @classmethod
+    def read(cls, job: NCFJob, rank: int, size: int, *, whole: bool) -> "_Table":
+        """Of test rows, those whose user and item have training rows: of others nothing can be learnt."""
+        columns = read_columns(job.sources, COLUMNS, *((0, 1) if whole else (rank, size)))
+        rows = rank_range(len(columns["label"]), rank, size) if whole else None
+        everything = _chosen(job, columns)
+        own = everything if rows is None else _chosen(job, {n: v[rows.start : rows.stop] for n, v in columns.items()})
+        positive = everything["label"].astype(bool)
+        return cls(
+            LabelledPairs(_pairs(own), own["label"].astype(np.float32)),
+            own["validation"].astype(bool),
+            _pairs({name: values[positive] for name, values in everything.items()}),
+            everything["validation"].astype(bool)[positive],
+        )
+
+    def positives_where(self, *, validation: bool | None) -> Pairs:
+        """Of all ranks: those held out, those that are not, or (None) both."""
+        if validation is None:
+            return self.positives
+        wanted = self.positives_validation == validation
+        return Pairs(self.positives.users[wanted], self.positives.items[wanted])
+
+
+def _chosen(job: NCFJob, columns: dict[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
     if not job.with_test:
         return columns
     known = (columns["user"] > 0) & (columns["item"] > 0)
     return {name: values[known] for name, values in columns.items()}
+
+
+def _pairs(columns: dict[str, npt.NDArray[Any]]) -> Pairs:
+    return Pairs(columns["user"].astype(np.int32), columns["item"].astype(np.int32))
 
 
 def side_sizes(job: NCFJob) -> tuple[SideSizes, SideSizes]:
@@ -138,11 +174,13 @@ def _bag(column: pa.ChunkedArray, ids: npt.NDArray[np.int64], num_ids: int, size
     return np.asarray(bag / np.maximum(bag.sum(1, keepdims=True), 1.0), np.float32)
 
 
-def _training_rows(job: NCFJob, stored: LabelledPairs, rank: int, size: int, *, hold_out: bool) -> Rows:
+def _training_rows(
+    job: NCFJob, table: _Table, stored: LabelledPairs, rank: int, size: int, *, hold_out: bool
+) -> TrainingRows[Batch | SharedBatch]:
     parameters = job.parameters
     if parameters.negatives == "stored":
         return StoredRows(stored.pairs, stored.labels, parameters.unknown_rate)
-    everything = _positives(job, validation=False if hold_out else None)
+    everything = table.positives_where(validation=False if hold_out else None)
     membership = Membership(everything, job.num_users, job.num_items)
     if parameters.negatives == "shared":
         return _whole_users(job, everything, membership, rank, size)
@@ -156,7 +194,9 @@ def _training_rows(job: NCFJob, stored: LabelledPairs, rank: int, size: int, *, 
     )
 
 
-def _whole_users(job: NCFJob, positives: Pairs, membership: Membership, rank: int, size: int) -> Rows:
+def _whole_users(
+    job: NCFJob, positives: Pairs, membership: Membership, rank: int, size: int
+) -> TrainingRows[SharedBatch]:
     """Every size-th user, with all its positives."""
     matrix = matrix_of(positives, job)
     everyone = np.flatnonzero(np.diff(matrix.indptr)[1:]) + 1
@@ -175,19 +215,11 @@ def _whole_users(job: NCFJob, positives: Pairs, membership: Membership, rank: in
     )
 
 
-def _positives(job: NCFJob, *, validation: bool | None) -> Pairs:
-    """Training positives of all ranks: those held out, those that are not, or (None) both."""
-    columns = _read_rows(job)
-    wanted = columns["label"].astype(bool)
-    if validation is not None:
-        wanted &= columns["validation"].astype(bool) == validation
-    return Pairs(columns["user"].astype(np.int32)[wanted], columns["item"].astype(np.int32)[wanted])
-
-
-def _validation_rows(job: NCFJob, rows: LabelledPairs, rank: int, size: int) -> ValidationRows:
-    held_out = _positives(job, validation=True)
+def _validation_rows(job: NCFJob, table: _Table, rank: int, size: int) -> ValidationRows:
+    held_out = table.positives_where(validation=True)
     users = validated_users(job, np.unique(held_out.users), rank, size)
-    seen = matrix_of(_positives(job, validation=False), job)
+    seen = matrix_of(table.positives_where(validation=False), job)
+    rows = table.own.where(table.own_validation)
     return ValidationRows(rows, users, seen[users], matrix_of(held_out, job)[users])
 
 

@@ -11,13 +11,14 @@ from tandem.distributed.collectives import Communicator
 from tandem.models.ncf import NeuMF, is_mlp_parameter
 from tandem.training.flat_parameters import FlatParameters
 from tandem.training.gradient_exchange import check_exchange, exchange_of
+from tandem.training.torch_rows import SparseTable
 
 Side = Literal["users", "items"]
 SIDES: tuple[Side, ...] = ("users", "items")
 
 
 class NCFGradients:
-    """A model's parameters in one vector, and how their gradients are added up.
+    """A model's parameters in one vector, and how their gradients are added up; ``tables``: none but those.
 
     Both tables of a side, GMF's and the MLP's, are looked up by the same ids, and exchanged in the same way.
     """
@@ -25,6 +26,7 @@ class NCFGradients:
     def __init__(self, model: NeuMF, communicator: Communicator, most_ids: Mapping[Side, int]) -> None:
         """most_ids: of a step, on the rank that has most. Raises UserError where they are more than MPI can count."""
         self.communicator = communicator
+        self.tables: tuple[SparseTable, ...] = ()
         self.sparse = tuple(side for side in SIDES if self._exchange(model, side, most_ids[side]) == "sparse")
         self.flat = FlatParameters(model, self._group, self._place)
         self._tables = {

@@ -11,8 +11,8 @@ from tandem.batches.columns import INTERACTION
 from tandem.batches.sharing import Marks, Phase, SharedRows, column_blocks
 from tandem.batches.stream_sizes import Shard, stream_sizes
 from tandem.errors import UserError
-from tandem.parameters import NCFParameters
 from tandem.training.jobs import NCFJob
+from tandem.training.loop import rows_of_step
 
 Counts = npt.NDArray[np.int64]
 Ids = npt.NDArray[Any]
@@ -20,11 +20,6 @@ Mask = npt.NDArray[np.bool_]
 NOTHING_TO_VALIDATE = (
     "early stopping has no rows to validate on: raise ncf.validation_fraction, or set ncf.early_stopping to null"
 )
-
-
-def step_rows(parameters: NCFParameters, pairs_per_row: float) -> int:
-    """Rows of a step on all ranks together; ``ncf.batch_size`` counts (user, item) pairs."""
-    return max(1, int(parameters.batch_size / pairs_per_row))
 
 
 def no_negatives(metric: str) -> UserError:
@@ -92,13 +87,13 @@ class _Counted:
             return self._whole_users(self._positives[everything])
         pairs = 1 + self._parameters.fresh_negatives if self._parameters.negatives == "fresh" else 1
         marks, unit = self._marks[everything], "training rows" if pairs == 1 else "training positives"
-        rows = step_rows(self._parameters, float(pairs))
+        rows = rows_of_step(self._parameters.batch_size, float(pairs))
         return Phase(marks.total, rows, unit, marks.shards, lambda least: _batch_size(least * pairs))
 
     def _whole_users(self, positives: Counts) -> Phase:
         users = int(np.count_nonzero(positives[1:]))
         mean, shared = int(positives.sum()) / max(1, users), self._parameters.shared_negatives
-        rows = step_rows(self._parameters, mean + shared)
+        rows = rows_of_step(self._parameters.batch_size, mean + shared)
 
         def mend(least: int) -> str:
             size = next(n for n in range(int(least * (mean + shared)), 1 << 62) if int(n / (mean + shared)) >= least)

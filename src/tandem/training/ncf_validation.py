@@ -14,6 +14,7 @@ from tandem.evaluation.lists import Pairs as TakenPairs
 from tandem.evaluation.ranking import ranking_sums
 from tandem.models.ncf import NeuMF
 from tandem.training.ncf_data import LabelledPairs, ValidationRows
+from tandem.training.task import Metrics
 
 Floats = npt.NDArray[np.float64]
 
@@ -24,7 +25,7 @@ STREAMED_BLOCK = 8_192
 
 
 @torch.no_grad()
-def validate_ncf(model: NeuMF, rows: ValidationRows, communicator: Communicator) -> dict[str, float]:
+def validate_ncf(model: NeuMF, rows: ValidationRows, communicator: Communicator) -> Metrics:
     """Metrics over the held-out rows of all ranks, the same on every rank.
 
     Returns ``log_loss`` (where negatives are held out too), ``ndcg@10`` and ``recall@10``.
@@ -33,7 +34,7 @@ def validate_ncf(model: NeuMF, rows: ValidationRows, communicator: Communicator)
     sums = _ranking_sums(model, rows) | _log_loss_sums(model, rows.rows)
     model.train()
     totals = communicator.allreduce_scalars(sums)
-    metrics = {}
+    metrics: Metrics = {}
     if totals["negatives"] > 0:
         metrics["log_loss"] = totals["log_loss"] / totals["rows"]
     users = max(1.0, totals["users"])

@@ -1,6 +1,5 @@
 """A PyTorch model of the user's own in the place of Wide & Deep, on one rank of many."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +9,15 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from tandem.batches.columns import LABEL, ColumnRows
+from tandem.batches.columns import LABEL, ColumnRows, Floats, IdDropout, Ints
 from tandem.distributed.collectives import Communicator
 from tandem.errors import UserError
 from tandem.parameters import WideAndDeepParameters
 from tandem.training.builders import build_by_path
 from tandem.training.click_validation import click_metrics
-from tandem.training.loop import Emit, train_and_publish
-from tandem.training.task import LoopParameters
+from tandem.training.loop import Emit
+from tandem.training.phases import Training
+from tandem.training.task import LoopParameters, Metrics, Phase
 from tandem.training.torch_loop import TorchTask, TorchTrainer, columns_of
 from tandem.training.wide_and_deep_job import WideAndDeepJob
 from tandem.training.wide_and_deep_rows import wide_and_deep_rows
@@ -26,42 +26,47 @@ MODEL_FILE = "model.safetensors"
 BLOCK = 4096
 
 
-def train_torch_click(job: WideAndDeepJob, communicator: Communicator, emit: Emit) -> TorchTrainer:
-    """The whole job of a rank; see ``train_and_publish``."""
+def train_torch_click(job: WideAndDeepJob, communicator: Communicator, emit: Emit) -> Training[TorchTask]:
+    """The whole job of a rank: train and save."""
     parameters = LoopParameters.of(job.parameters)
-    trainer = TorchTrainer(torch_task(job, communicator), parameters, job.seed, job.checkpoints, communicator, emit)
-    train_and_publish(trainer, job.staging, partial(save_model, job, trainer.task.model))
-    return trainer
+    training = Training(
+        TorchTrainer, lambda phase: torch_task(job, phase, communicator), job, parameters, communicator, emit
+    )
+    training.fit()
+    training.save(lambda folder: save_model(job, training.task.model, folder))
+    return training
 
 
-def torch_task(job: WideAndDeepJob, communicator: Communicator) -> TorchTask:
-    """The model, this rank's rows, the loss and the validation.
+def torch_task(job: WideAndDeepJob, phase: Phase, communicator: Communicator) -> TorchTask:
+    """A new model, this rank's rows of a phase, the loss and the validation.
 
     Raises UserError where the builder does not build what it should, or the rows are not fit to train on.
     """
-    parameters = job.parameters
-    training, watched = wide_and_deep_rows(job, communicator.rank, communicator.size)
+    parameters, hold_out = job.parameters, phase == "search"
+    training, watched = wide_and_deep_rows(job, communicator.rank, communicator.size, hold_out=hold_out)
     model = build_model(parameters, job.sizes, job.seed)
     names = (*parameters.model.id_columns, *parameters.model.continuous)
+    bf16 = parameters.precision == "bf16"
+    validated = hold_out and parameters.validation_fraction > 0.0
 
-    def summed_loss(batch: dict[str, Tensor]) -> Tensor:
-        logits = model({name: batch[name] for name in names}).reshape(-1).float()
-        return nn.functional.binary_cross_entropy_with_logits(logits, batch[LABEL].float(), reduction="sum")
+    def summed_loss(batch: tuple[Ints, Floats]) -> Tensor:
+        columns = columns_of(training.int_names, training.float_names, *batch)
+        logits = model({name: columns[name] for name in names}).reshape(-1).float()
+        return nn.functional.binary_cross_entropy_with_logits(logits, columns[LABEL].float(), reduction="sum")
 
-    def predict(rows: ColumnRows) -> npt.NDArray[np.float32]:
-        return predicted(model, rows, names, bf16=parameters.precision == "bf16")
+    def metrics() -> Metrics:
+        return click_metrics(lambda rows: predicted(model, rows, names, bf16=bf16), watched, communicator)
 
     return TorchTask(
         name="wnd",
         title=parameters.title,
         model=model,
-        rows=training,
+        rows=IdDropout(training, job.dropped_ids, parameters.unknown_rate),
+        fingerprint=training.fingerprint,
         summed_loss=summed_loss,
-        bf16=parameters.precision == "bf16",
-        validate=(lambda: click_metrics(predict, watched, communicator)) if parameters.validation_fraction else None,
+        bf16=bf16,
+        validate=metrics if validated else None,
         identity=job.identity,
-        forgotten=job.forgotten,
-        forgotten_rate=parameters.unknown_rate,
     )
 
 
@@ -75,7 +80,19 @@ def build_model(parameters: WideAndDeepParameters, sizes: dict[str, int], seed: 
         "wnd.builder", str(parameters.builder), dict(sizes), parameters.model.continuous, **parameters.builder_options
     )
     _check_built(parameters, sizes, model)
+    _check_weights(model)
     return model  # type: ignore[no-any-return]
+
+
+def _check_weights(model: nn.Module) -> None:
+    """They go into one vector of float32, but for sparse tables."""
+    sparse = {id(layer.weight) for layer in model.modules() if getattr(layer, "sparse", False)}
+    trained = {name: one for name, one in model.named_parameters() if one.requires_grad}
+    for name, parameter in trained.items():
+        if parameter.dtype != torch.float32:
+            raise UserError(f"wnd.builder: {name} is {parameter.dtype}, expected torch.float32")
+    if all(id(parameter) in sparse for parameter in trained.values()):
+        raise UserError("wnd.builder: the model has no weights but sparse tables: give it a bias")
 
 
 def _check_built(parameters: WideAndDeepParameters, sizes: dict[str, int], model: Any) -> None:
@@ -112,7 +129,6 @@ def predicted(model: nn.Module, rows: ColumnRows, names: tuple[str, ...], *, bf1
 
 def save_model(job: WideAndDeepJob, model: nn.Module, folder: Path) -> None:
     """``model.safetensors``, the module's state in float32, and ``config.json``, by which it is built again."""
-    folder.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.detach().clone().contiguous() for name, tensor in model.state_dict().items()}
     save_file(state, folder / MODEL_FILE)
     job.write_config(folder)

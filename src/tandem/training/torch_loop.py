@@ -1,8 +1,8 @@
 """Train a PyTorch module on one rank of many: the loop of ``training.loop``, with PyTorch's step.
 
-- All weights lie in one vector: one allreduce a step, and one fused update. A table of ``sparse=True`` is not among
-  them: the ranks gather each other's rows of its gradient (``training.torch_rows``).
-- The loop divides the summed losses by the rows of all ranks.
+- Weights lie in one vector, whose gradients are added up as the task's ``exchange`` does it: by one allreduce a step,
+  and one fused update, where nothing else is said (``training.torch_exchange``).
+- The loop divides the summed losses by what the rows of all ranks weigh.
 - Buffers of floats, such as the moving averages of batch normalisation, are a rank's own within an epoch, and replaced
   by their mean over the ranks at its end.
 """
@@ -17,12 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from tandem.batches.columns import Floats, Ints
-from tandem.errors import UserError
+from tandem.batches.interactions import epoch_streams
+from tandem.batches.rows import EpochKey
 from tandem.training.flat_optimizers import FlatAdagrad, FlatAdam
-from tandem.training.flat_parameters import FlatParameters
-from tandem.training.loop import TrainingLoop, Values
+from tandem.training.loop import TrainingLoop
+from tandem.training.state import Values
 from tandem.training.task import Task
-from tandem.training.torch_rows import SparseTable
+from tandem.training.torch_exchange import MakeExchange, allreduced
 
 Columns = dict[str, Tensor]
 """Name of a column to its values, a tensor int32 or float32 [batch]."""
@@ -33,53 +34,56 @@ class TorchTask(Task):
     """A module and what it is trained on.
 
     model: all of its parameters that need a gradient are trained; they are float32.
-    summed_loss: from the columns of this rank's rows of the step to the *sum* of their losses, a float32 scalar.
+    summed_loss: from a batch, this rank's rows of the step, to the *sum* of its losses, a float32 scalar.
     bf16: whether forward and backward pass run under autocast.
+    exchange: how the gradients are added up over the ranks.
+    rate_factors: of the learning rate, for each group of the exchange's parameters.
+    weight_decay: L2 penalty, added to the gradient, or decoupled, as AdamW does it; Adam's.
+    constant_buffers: the module's buffers are data, and never change.
     """
 
     model: nn.Module
-    summed_loss: Callable[[Columns], Tensor]
+    summed_loss: Callable[[Any], Tensor]
     bf16: bool = False
+    exchange: MakeExchange = allreduced
+    rate_factors: tuple[float, ...] = (1.0,)
+    weight_decay: float = 0.0
+    decoupled_weight_decay: bool = False
+    constant_buffers: bool = False
 
 
 class TorchTrainer(TrainingLoop[TorchTask]):
     """One rank's training of one module."""
 
     def _prepare(self) -> None:
-        model = self.task.model
-        sparse = {id(layer.weight) for layer in model.modules() if getattr(layer, "sparse", False)}
-        trained = {name: one for name, one in model.named_parameters() if one.requires_grad}
-        for name, parameter in trained.items():
-            if parameter.dtype != torch.float32:
-                raise UserError(f"{self.task.name}.builder: {name} is {parameter.dtype}, expected torch.float32")
-        dense = {name for name, parameter in trained.items() if id(parameter) not in sparse}
-        if not dense:
-            raise UserError(f"{self.task.name}.builder: the model has no weights but sparse tables: give it a bias")
-        kind = self.parameters.optimizer
-        self.tables = [SparseTable(one, kind) for one in trained.values() if id(one) in sparse]
-        self.flat = FlatParameters(model, chosen=dense.__contains__)
-        (vector,) = self.flat.groups
-        self.optimizer = FlatAdam([vector]) if kind == "adam" else FlatAdagrad([vector])
+        task, model = self.task, self.task.model
+        self.exchange = task.exchange(model, self.communicator, self.most_step_rows, self.parameters.optimizer)
+        self.flat, self.tables = self.exchange.flat, self.exchange.tables
+        if self.parameters.optimizer == "adam":
+            decay, decoupled = task.weight_decay, task.decoupled_weight_decay
+            self.optimizer: FlatAdam | FlatAdagrad = FlatAdam(self.flat.groups, weight_decay=decay, decoupled=decoupled)
+        else:
+            self.optimizer = FlatAdagrad(self.flat.groups)
         frozen = [one.data for one in model.parameters() if not one.requires_grad]
-        self.others = [*frozen, *(buffer for buffer in model.buffers() if buffer.numel())]
+        buffers = [] if task.constant_buffers else [buffer for buffer in model.buffers() if buffer.numel()]
+        self.others = [*frozen, *buffers]
         self.weights = [self.flat.values, *(table.table.data for table in self.tables), *self.others]
         for weight in self.weights:
             if weight.is_floating_point():
                 self.communicator.broadcast_(weight)
 
-    def _begin_epoch(self, epoch: int) -> None:
-        draws = np.random.default_rng([self.seed, epoch, self.communicator.rank, 2])
-        torch.manual_seed(int(draws.integers(1 << 62)))
-
-    def _train_step(self, ints: Ints, floats: Floats, rate: float, global_rows: int) -> float:
+    def _begin_epoch(self, key: EpochKey) -> None:
+        torch.manual_seed(epoch_streams(key._replace(seed=key.seed + 1)).own.initial_seed())
         self.task.model.train()
+
+    def _train_step(self, batch: Any, rate: float, global_weight: float) -> float:
         self.flat.zero_grad()
-        columns = columns_of(self.task.rows.int_names, self.task.rows.float_names, ints, floats)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.task.bf16):
-            loss = self.task.summed_loss(columns) / global_rows
+            loss = self.task.summed_loss(batch)
+        loss = loss / global_weight
         loss.backward()  # type: ignore[no-untyped-call]
-        self.communicator.allreduce_sum_(self.flat.grads)
-        self.optimizer.step([rate])
+        self.exchange.add_up(batch)
+        self.optimizer.step([rate * factor for factor in self.task.rate_factors])
         for table in self.tables:
             table.step(rate, self.communicator)
         return float(loss.detach())
@@ -91,10 +95,12 @@ class TorchTrainer(TrainingLoop[TorchTask]):
             if buffer.is_floating_point():
                 self.communicator.allreduce_sum_(buffer).div_(self.communicator.size)
 
-    def _values(self) -> Values:
+    def values(self) -> Values:
+        """Copies of all weights: the vector's, the sparse tables', and those that are not trained."""
         return [weight.numpy().copy() for weight in self.weights]
 
-    def _load(self, values: Values) -> None:
+    def load(self, values: Values) -> None:
+        """Take these weights."""
         for weight, value in zip(self.weights, values, strict=True):
             weight.copy_(torch.from_numpy(np.array(value)))
 

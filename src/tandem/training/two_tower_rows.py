@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tandem.batches.columns import LABEL, ColumnRows, TrainingRows, held_out
+from tandem.batches.columns import LABEL, ColumnBatches, ColumnRows, held_out
 from tandem.batches.row_blocks import RowBlocks, RowStream, split_held_out
 from tandem.batches.stream_sizes import MEGABYTE
 from tandem.batches.streaming import StreamedRows, blocks_of
@@ -24,9 +24,12 @@ class TowerRows:
     held_out: ColumnRows | RowStream | None
 
 
-def load_rows(job: TwoTowerJob, rank: int, size: int) -> TowerRows:
-    """Read this rank's rows, or plan to; UserError where a column is missing, or the limit too small."""
-    parameters, fraction = job.parameters, job.parameters.validation_fraction
+def load_rows(job: TwoTowerJob, rank: int, size: int, *, hold_out: bool) -> TowerRows:
+    """Read this rank's rows, or plan to; hold_out: leave the validation rows, where any are asked for, apart.
+
+    Raises UserError where a column is missing, or the limit too small.
+    """
+    parameters, fraction = job.parameters, job.parameters.validation_fraction if hold_out else 0.0
     shard, sizes = shard_and_sizes(job, rank, size)
     if sizes is not None:
         streams = split_held_out(RowBlocks(shard, sizes), fraction, job.seed)
@@ -39,7 +42,7 @@ def load_rows(job: TwoTowerJob, rank: int, size: int) -> TowerRows:
     return TowerRows(rows.where(~mask), rows.where(mask))
 
 
-def trained_rows(rows: TowerRows, job: TwoTowerJob, communicator: Communicator) -> TrainingRows:
+def trained_rows(rows: TowerRows, job: TwoTowerJob, communicator: Communicator) -> ColumnBatches:
     """The rows that the loss takes, with keys and, for the softmax, the items' shares of these rows.
 
     Raises UserError where the softmax finds no positives.

@@ -21,8 +21,12 @@ def two_tower_sharing(job: TwoTowerJob) -> SharedRows:
     if softmax:
         check_positives(rows.total)
     unit, mend = f"training {'positives' if softmax else 'rows'}", "two_tower.batch_size of at least {}".format
-    phase = Phase(rows.total, batch_of(parameters, int(rows.total)), unit, rows.shards, mend)
-    return SharedRows((phase,), lambda ranks: shard_and_sizes(job, 0, ranks))
+    batch_size = batch_of(parameters, int(rows.total))
+    phases = [Phase(rows.total, batch_size, unit, rows.shards, mend, "search" if parameters.refit else "")]
+    if parameters.refit:
+        every = rows_held_in(job.train, 0.0, job.seed, positives=softmax)
+        phases.append(Phase(every.total, batch_size, unit, every.shards, mend, "refit"))
+    return SharedRows(tuple(phases), lambda ranks: shard_and_sizes(job, 0, ranks))
 
 
 def shard_and_sizes(job: TwoTowerJob, rank: int, size: int) -> tuple[Shard, StreamSizes | None]:

@@ -1,47 +1,46 @@
 """Train Wide & Deep, or a Keras model of the user's own on the same rows, on one rank of many."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from tandem.batches.columns import LABEL
+from tandem.batches.columns import LABEL, IdDropout
 from tandem.distributed.collectives import Communicator
 from tandem.errors import UserError
 from tandem.models.keras_features import NormReluDropout
 from tandem.models.wide_and_deep import build_wide_and_deep
 from tandem.training.builders import build_by_path
 from tandem.training.click_validation import click_metrics
-from tandem.training.keras_loop import Emit, KerasTask, KerasTrainer, LoopParameters
+from tandem.training.keras_loop import KerasTrainer
 from tandem.training.keras_predictor import Predictor
-from tandem.training.loop import train_and_publish
+from tandem.training.keras_task import KerasTask
+from tandem.training.loop import Emit
+from tandem.training.phases import Training
+from tandem.training.task import LoopParameters, Phase
 from tandem.training.wide_and_deep_job import WideAndDeepJob
 from tandem.training.wide_and_deep_rows import wide_and_deep_rows
 
 
-def train_wide_and_deep(job: WideAndDeepJob, communicator: Communicator, emit: Emit) -> KerasTrainer:
-    """The whole job of a rank; see ``train_and_publish``."""
-    trainer = KerasTrainer(
-        wide_and_deep_task(job, communicator),
-        LoopParameters.of(job.parameters),
-        job.seed,
-        job.checkpoints,
-        communicator,
-        emit,
+def train_wide_and_deep(job: WideAndDeepJob, communicator: Communicator, emit: Emit) -> Training[KerasTask]:
+    """The whole job of a rank: train and save."""
+    parameters = LoopParameters.of(job.parameters)
+    training = Training(
+        KerasTrainer, lambda phase: wide_and_deep_task(job, phase, communicator), job, parameters, communicator, emit
     )
-    train_and_publish(trainer, job.staging, partial(save_model, job, trainer.task.model))
-    return trainer
+    training.fit()
+    training.save(lambda folder: save_model(job, training.task.model, folder))
+    return training
 
 
-def wide_and_deep_task(job: WideAndDeepJob, communicator: Communicator) -> KerasTask:
-    """The model, this rank's rows, the loss and the validation.
+def wide_and_deep_task(job: WideAndDeepJob, phase: Phase, communicator: Communicator) -> KerasTask:
+    """A new model, this rank's rows of a phase, the loss and the validation.
 
     Raises UserError where a builder does not build what it should, or the rows are not fit to train on.
     """
-    parameters = job.parameters
-    training, watched = wide_and_deep_rows(job, communicator.rank, communicator.size)
+    parameters, hold_out = job.parameters, phase == "search"
+    training, watched = wide_and_deep_rows(job, communicator.rank, communicator.size, hold_out=hold_out)
     model = build_model(job, parameters.precision)
     for layer in model._flatten_layers():
         if isinstance(layer, NormReluDropout) and parameters.batch_norm == "synchronised" and communicator.size > 1:
@@ -49,6 +48,7 @@ def wide_and_deep_task(job: WideAndDeepJob, communicator: Communicator) -> Keras
     predict = Predictor(
         lambda batch: model(_inputs(job, batch), training=False), training.int_names, training.float_names
     )
+    validated = hold_out and parameters.validation_fraction > 0.0
 
     def summed_loss(batch: dict[str, Any]) -> Any:
         logits = tf.reshape(tf.cast(model(_inputs(job, batch), training=True), tf.float32), [-1])
@@ -59,12 +59,11 @@ def wide_and_deep_task(job: WideAndDeepJob, communicator: Communicator) -> Keras
         name="wnd",
         title=parameters.title,
         model=model,
-        rows=training,
+        rows=IdDropout(training, job.dropped_ids, parameters.unknown_rate),
+        fingerprint=training.fingerprint,
         summed_loss=summed_loss,
-        validate=(lambda: click_metrics(predict, watched, communicator)) if parameters.validation_fraction else None,
+        validate=(lambda: click_metrics(predict, watched, communicator)) if validated else None,
         identity=job.identity,
-        forgotten=job.forgotten,
-        forgotten_rate=parameters.unknown_rate,
     )
 
 

@@ -39,7 +39,7 @@ class WideAndDeepJob(BaseModel):
         return {f"wnd.{name}": value for name, value in values.items()}
 
     @property
-    def forgotten(self) -> tuple[str, ...]:
+    def dropped_ids(self) -> tuple[str, ...]:
         """The id columns that are trained to meet 0, the unknown, at ``unknown_rate``."""
         columns = self.parameters.model
         return tuple(dict.fromkeys((*columns.embeddings, *columns.wide)))

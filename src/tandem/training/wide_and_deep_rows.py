@@ -9,13 +9,16 @@ from tandem.training.wide_and_deep_job import WideAndDeepJob
 
 
 def wide_and_deep_rows(
-    job: WideAndDeepJob, rank: int, size: int
+    job: WideAndDeepJob, rank: int, size: int, *, hold_out: bool
 ) -> tuple[ColumnRows | StreamedRows, ColumnRows | RowStream]:
-    """This rank's rows to train on and its held-out rows: in memory, or streamed where they are more than the limit."""
-    parameters, columns = job.parameters, job.parameters.model
+    """This rank's rows to train on and its held-out rows: in memory, or streamed where they are more than the limit.
+
+    hold_out: leave the validation rows, where any are asked for, apart.
+    """
+    columns = job.parameters.model
     shard = Shard(job.train, (*columns.id_columns, LABEL), columns.continuous, rank, size)
     sizes = _stream_sizes(job, shard)
-    fraction = parameters.validation_fraction
+    fraction = job.parameters.validation_fraction if hold_out else 0.0
     if sizes is None:
         rows = shard.read()
         validating = held_out(job.train, fraction, job.seed, rank, size)
@@ -27,15 +30,22 @@ def wide_and_deep_rows(
 def wide_and_deep_sharing(job: WideAndDeepJob) -> SharedRows:
     """How many ranks these rows can be shared by; known before any starts."""
     parameters, columns = job.parameters, job.parameters.model
-    rows = rows_held_in(job.train, parameters.validation_fraction, job.seed, positives=False)
-    phase = Phase(
-        rows.total, parameters.batch_size, "training rows", rows.shards, "wnd.batch_size of at least {}".format
-    )
+
+    def phase(fraction: float, name: str) -> Phase:
+        rows, mend = (
+            rows_held_in(job.train, fraction, job.seed, positives=False),
+            "wnd.batch_size of at least {}".format,
+        )
+        return Phase(rows.total, parameters.batch_size, "training rows", rows.shards, mend, name)
+
+    phases = [phase(parameters.validation_fraction, "search" if parameters.refit else "")]
+    if parameters.refit:
+        phases.append(phase(0.0, "refit"))
 
     def check(ranks: int) -> None:
         _stream_sizes(job, Shard(job.train, (*columns.id_columns, LABEL), columns.continuous, 0, ranks))
 
-    return SharedRows((phase,), check)
+    return SharedRows(tuple(phases), check)
 
 
 def _stream_sizes(job: WideAndDeepJob, shard: Shard) -> StreamSizes | None:
