@@ -19,7 +19,7 @@ import numpy.typing as npt
 from tandem.batches.columns import Floats, Ints, epoch_draws, forget
 from tandem.batches.shards import StepPlan
 from tandem.batches.streaming import StreamedRows
-from tandem.distributed.collectives import Communicator
+from tandem.distributed.ranks.communicator import Communicator
 from tandem.errors import UserError
 from tandem.training.checkpoints import Checkpoint, load_checkpoint, remove_checkpoint, save_checkpoint
 from tandem.training.history import Record, with_chosen, write_history, write_tensorboard

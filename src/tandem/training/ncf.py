@@ -13,7 +13,7 @@ from torch import Tensor
 from tandem.batches.interactions import Batch, SharedBatch, epoch_streams
 from tandem.batches.shards import StepPlan
 from tandem.batches.streamed_interactions import StreamedInteractions
-from tandem.distributed.collectives import Communicator
+from tandem.distributed.ranks.communicator import Communicator
 from tandem.errors import UserError
 from tandem.models.ncf import Calibration, save_ncf
 from tandem.models.ncf_scorer import EVALUATED

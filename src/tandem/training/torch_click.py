@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from tandem.batches.columns import LABEL, ColumnRows
-from tandem.distributed.collectives import Communicator
+from tandem.distributed.ranks.communicator import Communicator
 from tandem.errors import UserError
 from tandem.parameters import WideAndDeepParameters
 from tandem.training.builders import build_by_path

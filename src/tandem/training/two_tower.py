@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tandem.batches.columns import LABEL, ColumnRows
-from tandem.distributed.collectives import Communicator
+from tandem.distributed.ranks.communicator import Communicator
 from tandem.models.tower_layers import Score
 from tandem.models.two_tower import join_towers, save_towers
 from tandem.training.calibration import first_of, fit_calibration

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from tandem.batches.columns import LABEL
-from tandem.distributed.collectives import Communicator
+from tandem.distributed.ranks.communicator import Communicator
 from tandem.errors import UserError
 from tandem.models.keras_features import NormReluDropout
 from tandem.models.wide_and_deep import build_wide_and_deep
