@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tandem.distributed import mpirun
-from tandem.distributed.launcher import launch
+from tandem.distributed.launch import mpirun
+from tandem.distributed.launch.launcher import launch
 from tandem.parameters import DistributedParameters
 
 MEGABYTES = (1, 5)

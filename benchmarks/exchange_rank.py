@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tandem.distributed.collectives import Communicator
-from tandem.distributed.rank import emit, run_rank
+from tandem.distributed.ranks.communicator import Communicator
+from tandem.distributed.ranks.rank import emit, run_rank
 
 REPEATS, WARM_UP = 300, 20
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.runs import PROJECT, later_speed, stages, tandem_run
-from tandem.distributed import intel_mpi
+from tandem.distributed.installed import find_horovod
 
 INTEL_MPI = "tandem, 2 ranks, Intel MPI"
 ROUNDS = 3
@@ -58,7 +58,7 @@ def measure(folder: Path) -> dict[str, Any]:
     """All figures."""
     wall, log = tandem_run(folder, "--tags", "ncf", parameters=data_parameters())
     speeds: dict[str, list[float]] = {"tandem, 2 ranks": [], "tandem, 1 rank": [], "plain, 2 threads": []}
-    with_intel_mpi = intel_mpi.find_horovod() is not None
+    with_intel_mpi = find_horovod("intelmpi") is not None
     for _ in range(ROUNDS):
         speeds["tandem, 2 ranks"].append(our_speed(folder, 2))
         if with_intel_mpi:

@@ -12,7 +12,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from tandem.batches.rows import EpochKey
-from tandem.distributed.collectives import SingleRank
+from tandem.distributed.ranks.communicator import SingleRank
 from tandem.training.jobs import NCFJob
 from tandem.training.ncf import ncf_training
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from benchmarks.runs import PROJECT, tandem_run
 from tandem.distributed.job import Framework
-from tandem.distributed.launcher import launch
+from tandem.distributed.launch.launcher import launch
 from tandem.parameters import DistributedParameters
 from tandem.training.jobs import NCFJob
 from tandem.training.two_tower_job import TwoTowerJob

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tandem.distributed.launcher import launch
+from tandem.distributed.launch.launcher import launch
 from tandem.parameters import DistributedParameters
 from tandem.training.wide_and_deep_job import WideAndDeepJob
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from tandem.distributed.collectives import Communicator
-from tandem.distributed.rank import emit, run_rank
+from tandem.distributed.ranks.communicator import Communicator
+from tandem.distributed.ranks.rank import emit, run_rank
 
 ROWS, DIM, STEPS = 200, 4, 12
 

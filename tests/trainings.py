@@ -2,9 +2,12 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+from tandem.distributed.ranks.events import Event, as_json
 
 
 class InterruptedJobError(Exception):
@@ -18,8 +21,8 @@ class Events(list[dict[str, Any]]):
         super().__init__()
         self.stop_after = stop_after
 
-    def __call__(self, event: dict[str, Any]) -> None:
-        self.append(event)
+    def __call__(self, event: Event | Mapping[str, Any]) -> None:
+        self.append(as_json(event))
         if self.stop_after is not None and sum(one["event"] == "epoch" for one in self) >= self.stop_after:
             raise InterruptedJobError
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from tandem.distributed.collectives import Communicator
-from tandem.distributed.rank import run_rank
+from tandem.distributed.ranks.communicator import Communicator
+from tandem.distributed.ranks.rank import run_rank
 
 
 def main(spec: dict[str, Any], ranks: Communicator) -> None:

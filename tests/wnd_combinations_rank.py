@@ -5,8 +5,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from tandem.distributed.collectives import Communicator
-from tandem.distributed.rank import emit, run_rank
+from tandem.distributed.ranks.communicator import Communicator
+from tandem.distributed.ranks.rank import emit, run_rank
 
 
 def main(spec: dict[str, Any], ranks: Communicator) -> None:

@@ -18,8 +18,8 @@ from kedro.pipeline.node import Node
 from kedro.runner import AbstractRunner
 from pluggy import PluginManager
 
-from tandem.distributed.preview import preview
-from tandem.distributed.program import RankProgram
+from tandem.distributed.job import RankProgram
+from tandem.distributed.launch.preview import preview
 from tandem.parameters import DistributedParameters
 from tandem.surroundings import MADE, spark_home
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from projects import ROOT, Project
-from tandem.distributed import launcher, preview
-from tandem.distributed.hosts import Host
-from tandem.distributed.program import RankProgram
-from tandem.distributed.survey import Surveyed
+from tandem.distributed.job import RankProgram
+from tandem.distributed.launch import launcher, preview
+from tandem.distributed.launch.hosts import Host
+from tandem.distributed.launch.survey import Surveyed
 from tandem.distributed.topology import Cpu, Topology
 from tandem.parameters import DistributedParameters
 from tandem.storage.filesystems import storage_variables

@@ -13,7 +13,7 @@ from kedro.config import OmegaConfigLoader
 
 from clusters.schema import faults
 from projects import ROOT
-from tandem.distributed.hosts import Host, hosts_of, run_on
+from tandem.distributed.launch.hosts import Host, hosts_of, run_on
 from tandem.parameters import DistributedParameters, SparkParameters
 from tandem.settings import CONFIG_LOADER_ARGS
 

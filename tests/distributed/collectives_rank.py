@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from tandem.distributed.collectives import Communicator
-from tandem.distributed.rank import emit, run_rank
+from tandem.distributed.ranks.communicator import Communicator
+from tandem.distributed.ranks.rank import emit, run_rank
 
 
 def torch_results(ranks: Communicator) -> dict[str, Any]:
@@ -45,12 +45,12 @@ def tensorflow_results(ranks: Communicator) -> dict[str, Any]:
 
 def in_pieces(ranks: Communicator, make: Any) -> dict[str, Any]:
     """What is more than MPI counts, were it only able to count to three; make: from an array to a tensor."""
-    from tandem.distributed import counts
+    from tandem.distributed.ranks import mpi_limits
 
-    most, counts.MOST_ELEMENTS = counts.MOST_ELEMENTS, 3
+    most, mpi_limits.MOST_ELEMENTS = mpi_limits.MOST_ELEMENTS, 3
     own = np.arange(10.0, dtype=np.float32).reshape(5, 2) * (ranks.rank + 1)
     results = {"sum": ranks.allreduce_sum_(make(own.copy())), "broadcast": ranks.broadcast_(make(own.copy()), 1)}
-    counts.MOST_ELEMENTS = most
+    mpi_limits.MOST_ELEMENTS = most
     return {name: np.asarray(values).ravel().tolist() for name, values in results.items()}
 
 

@@ -9,8 +9,8 @@ import signal
 import time
 from typing import Any
 
-from tandem.distributed.collectives import Communicator
-from tandem.distributed.rank import run_rank
+from tandem.distributed.ranks.communicator import Communicator
+from tandem.distributed.ranks.rank import run_rank
 from tandem.training import ncf_rank
 
 

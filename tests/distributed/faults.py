@@ -23,8 +23,9 @@ from launches import living
 from two_hosts import NAMES, NETWORK, TwoHosts
 
 import ncf_jobs
-from tandem.distributed import mpirun
-from tandem.distributed.launcher import launch
+from tandem.distributed import installed
+from tandem.distributed.launch import mpirun
+from tandem.distributed.launch.launcher import launch
 from tandem.parameters import DistributedParameters
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
@@ -245,7 +246,7 @@ def with_damaged_checkpoint(job: Job) -> Row:
 
 
 def without_mpirun(job: Job) -> None:
-    with mock.patch.object(mpirun, "_mpirun", return_value=None):
+    with mock.patch.object(installed, "find_mpirun", return_value=None):
         job.run()
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tandem.distributed.launcher import LaunchResult, launch
+from tandem.distributed.launch.launcher import LaunchResult, launch
 from tandem.parameters import DistributedParameters
 
 
@@ -70,7 +70,7 @@ def launching_argv(work_dir: Path, spec: dict[str, Any], **parameters: Any) -> l
     script.write_text(
         "import json, signal, sys\n"
         "from pathlib import Path\n"
-        "from tandem.distributed.launcher import launch\n"
+        "from tandem.distributed.launch.launcher import launch\n"
         "from tandem.parameters import DistributedParameters\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
         "launch('scenario_rank', json.loads(sys.argv[2]), framework='torch', work_dir=Path(sys.argv[3]),\n"

@@ -7,10 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tandem.distributed import rank
-from tandem.distributed.binding import expression
-from tandem.distributed.collectives import Communicator
-from tandem.distributed.rank import emit, heartbeat, run_rank, say
+from tandem.distributed.binding import mpi_arguments
+from tandem.distributed.ranks import rank
+from tandem.distributed.ranks.communicator import Communicator
+from tandem.distributed.ranks.event_file import heartbeat
+from tandem.distributed.ranks.rank import emit, run_rank, say
 from tandem.errors import UserError
 
 
@@ -63,9 +64,9 @@ def work_for_long(what: str, seconds: float) -> None:
 
 def break_what_the_scenario_says() -> None:
     if os.environ.get("SCENARIO") == "another list for Horovod":
-        rank.rank_environment = lambda planned, ranks: {"HOROVOD_THREAD_AFFINITY": "0"}
+        rank.thread_variables = lambda planned, ranks: {"HOROVOD_THREAD_AFFINITY": "0"}
     if os.environ.get("SCENARIO") == "no room in rankfiles":
-        expression.LONGEST_SLOT_LIST = 0
+        mpi_arguments.LONGEST_SLOT_LIST = 0
 
 
 if __name__ == "__main__":

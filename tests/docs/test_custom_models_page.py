@@ -11,7 +11,7 @@ import pytest
 
 import two_tower_jobs
 from projects import ROOT
-from tandem.distributed.collectives import SingleRank
+from tandem.distributed.ranks.communicator import SingleRank
 from tandem.training.click_scoring import load_scorer
 from tandem.training.torch_click import train_torch_click
 from tandem.training.two_tower import TwoTowerTrainer

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ncf_jobs import write_job
-from tandem.distributed.launcher import launch
+from tandem.distributed.launch.launcher import launch
 from tandem.errors import UserError
 from tandem.parameters import DistributedParameters
 from tandem.training.gradient_exchange import check_exchange, exchange_of

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tandem.distributed.collectives import SingleRank
+from tandem.distributed.ranks.communicator import SingleRank
 from tandem.training.item_frequencies import ItemFrequencies, SketchedFrequencies
 
 EVERYONE = np.random.default_rng(0).zipf(1.3, 20_000) % 3_000 - 1_500

@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 
 from ncf_jobs import DEFAULTS, ITEMS, TEST_ITEM, TEST_USERS, USERS, write_job
 from tandem.batches.streamed_interactions import StreamedInteractions
-from tandem.distributed.collectives import SingleRank
-from tandem.distributed.launcher import launch
+from tandem.distributed.launch.launcher import launch
+from tandem.distributed.ranks.communicator import SingleRank
 from tandem.errors import UserError
 from tandem.models.ncf import Calibration, load_ncf
 from tandem.parameters import DistributedParameters

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tandem.batches.interactions import Batch, SharedBatch
-from tandem.distributed.collectives import SingleRank
+from tandem.distributed.ranks.communicator import SingleRank
 from tandem.models.ncf import NeuMF, NeuMFConfig, SideSizes
 from tandem.parameters import NCFParameters
 from tandem.parameters.ncf import NeuMFParameters

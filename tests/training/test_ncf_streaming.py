@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from ncf_jobs import write_job
-from tandem.distributed.collectives import SingleRank
-from tandem.distributed.launcher import launch
+from tandem.distributed.launch.launcher import launch
+from tandem.distributed.ranks.communicator import SingleRank
 from tandem.parameters import DistributedParameters, NCFParameters
 from tandem.training.jobs import NCFJob
 from tandem.training.ncf import ncf_training
@@ -28,7 +28,7 @@ import sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from tandem.distributed.collectives import SingleRank
+from tandem.distributed.ranks.communicator import SingleRank
 from tandem.training.jobs import NCFJob
 from tandem.training.ncf import ncf_training
 job = NCFJob.model_validate_json(Path(sys.argv[1]).read_text())

@@ -15,7 +15,7 @@ EPOCH = {
 
 def test_a_plain_line_per_epoch_without_a_terminal(caplog, capsys):
     with caplog.at_level(logging.INFO), TrainingProgress("NCF") as progress:
-        progress({"event": "progress", "epoch": 2, "epochs": 5, "step": 1, "steps": 9, "loss": 1.0})
+        progress(step(1, 2))
         progress(EPOCH)
         progress({"event": "something else"})
     assert caplog.messages == ["NCF epoch 2/5: loss 0.3457, val_ndcg@10 0.2500, 1.5 s, 123,457 samples/s"]

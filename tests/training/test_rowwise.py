@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tandem.distributed.collectives import SingleRank
+from tandem.distributed.ranks.communicator import SingleRank
 from tandem.training import rowwise
 from tandem.training.rank_optimizer import RankOptimizer
 from tandem.training.rowwise import AdamRows

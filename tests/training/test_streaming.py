@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tandem.distributed.collectives import SingleRank
-from tandem.distributed.launcher import launch
+from tandem.distributed.launch.launcher import launch
+from tandem.distributed.ranks.communicator import SingleRank
 from tandem.evaluation.classification import classification_metrics
 from tandem.parameters import DistributedParameters
 from tandem.training.score_bins import ScoreBins
@@ -26,7 +26,7 @@ import sys
 from pathlib import Path
 from tandem.training.keras_loop import keras_threads
 keras_threads()
-from tandem.distributed.collectives import SingleRank
+from tandem.distributed.ranks.communicator import SingleRank
 from tandem.training.wide_and_deep import train_wide_and_deep
 from tandem.training.wide_and_deep_job import WideAndDeepJob
 job = WideAndDeepJob.model_validate_json(Path(sys.argv[1]).read_text())

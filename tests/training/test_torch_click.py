@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tandem.distributed.collectives import SingleRank
+from tandem.distributed.ranks.communicator import SingleRank
 from tandem.errors import UserError
 from tandem.parameters import WideAndDeepParameters
 from tandem.training.click_scoring import load_scorer

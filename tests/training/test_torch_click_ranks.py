@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from safetensors.numpy import load_file
 
-from tandem.distributed.launcher import launch
+from tandem.distributed.launch.launcher import launch
 from tandem.parameters import DistributedParameters
 from wnd_jobs import write_job
 

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tandem.distributed.collectives import SingleRank
-from tandem.distributed.launcher import launch
+from tandem.distributed.launch.launcher import launch
+from tandem.distributed.ranks.communicator import SingleRank
 from tandem.errors import UserError
 from tandem.models.two_tower_config import load_config
 from tandem.parameters import DistributedParameters

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tandem.batches.shards import StepPlan
-from tandem.distributed.collectives import SingleRank
-from tandem.distributed.launcher import launch
+from tandem.distributed.launch.launcher import launch
+from tandem.distributed.ranks.communicator import SingleRank
 from tandem.errors import UserError
 from tandem.parameters import DistributedParameters, TwoTowerParameters
 from tandem.training.two_tower import TwoTowerTrainer

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tandem.distributed.collectives import SingleRank
-from tandem.distributed.launcher import launch
+from tandem.distributed.launch.launcher import launch
+from tandem.distributed.ranks.communicator import SingleRank
 from tandem.parameters import DistributedParameters
 from tandem.training.two_tower import TwoTowerTrainer
 from tandem.training.two_tower_job import TwoTowerJob
@@ -27,7 +27,7 @@ import sys
 from pathlib import Path
 from tandem.training.keras_loop import keras_threads
 keras_threads()
-from tandem.distributed.collectives import SingleRank
+from tandem.distributed.ranks.communicator import SingleRank
 from tandem.training.two_tower import TwoTowerTrainer
 from tandem.training.two_tower_job import TwoTowerJob
 job = TwoTowerJob.model_validate_json(Path(sys.argv[1]).read_text())

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
-from tandem.distributed.collectives import SingleRank
+from tandem.distributed.ranks.communicator import SingleRank
 from tandem.errors import UserError
 from tandem.models.wide_and_deep import build_wide_and_deep
 from tandem.training.wide_and_deep import train_wide_and_deep

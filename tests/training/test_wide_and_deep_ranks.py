@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tandem.distributed.launcher import launch
+from tandem.distributed.launch.launcher import launch
 from tandem.parameters import DistributedParameters
 from wnd_jobs import DEFAULTS, write_job
 

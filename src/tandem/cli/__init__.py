@@ -41,7 +41,8 @@ for command in (run, generate, download):
 def doctor() -> None:
     """Say what is installed, built against what and bound how; non-zero when something does not fit."""
     with one_line_errors():
-        from tandem.distributed.doctor import report, run_checks
+        from tandem.doctor.examination import run_checks
+        from tandem.doctor.report import report
 
         checks = run_checks()
         click.echo(report(checks))

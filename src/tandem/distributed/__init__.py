@@ -1,1 +1,1 @@
-"""Topology, binding plan, launcher and collectives: the only importer of Horovod."""
+"""Topology, binding plan, ranks and launcher: the only importer of Horovod."""

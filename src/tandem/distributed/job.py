@@ -12,8 +12,8 @@ work_dir/logs/mpirun.log        everything that mpirun printed
 
 import json
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -32,6 +32,17 @@ LAUNCHER = "TANDEM_LAUNCHER"  # the number of the launcher's process, for a rank
 SEVERAL_HOSTS = "TANDEM_SEVERAL_HOSTS"
 _RANK_VARIABLES = ("OMPI_COMM_WORLD_RANK", "PMI_RANK")
 _LOCAL_RANK_VARIABLES = ("OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID")
+
+
+@dataclass(frozen=True)
+class RankProgram:
+    """What the ranks of a training node run, known before the node is called: a dry run tells it.
+
+    A module that calls ``run_rank``, and the framework that it imports.
+    """
+
+    module: str
+    framework: Framework
 
 
 @dataclass(frozen=True)
@@ -110,27 +121,6 @@ class Failure:
     traceback: str
     user_error: bool = False
     lost_peer: bool = False
-
-
-@dataclass
-class EventReader:
-    """Follows one rank's event file; a line is read once it is complete."""
-
-    path: Path
-    _offset: int = field(default=0, init=False)
-
-    def read(self) -> Iterator[dict[str, Any]]:
-        """The events written since the last call."""
-        try:
-            with self.path.open("rb") as file:
-                file.seek(self._offset)
-                data = file.read()
-        except FileNotFoundError:
-            return
-        complete = data.rpartition(b"\n")[0]
-        if complete:
-            self._offset += len(complete) + 1
-            yield from (json.loads(line) for line in complete.splitlines())
 
 
 def _binding(row: Mapping[str, Any]) -> RankBinding:

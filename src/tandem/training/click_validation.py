@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from tandem.batches.columns import LABEL, ColumnRows
 from tandem.batches.row_blocks import RowStream
-from tandem.distributed.collectives import Communicator
+from tandem.distributed.ranks.communicator import Communicator
 from tandem.evaluation.classification import ClassificationSums, classification_metrics
 from tandem.training.score_bins import ScoreBins
 from tandem.training.task import Metrics

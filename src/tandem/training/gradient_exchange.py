@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from tandem.distributed.counts import check_gathered
+from tandem.distributed.ranks.mpi_limits import check_gathered
 
 Exchange = Literal["dense", "sparse"]
 

@@ -10,7 +10,6 @@ import math
 import time
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -18,7 +17,8 @@ import numpy.typing as npt
 
 from tandem.batches.rows import EpochKey
 from tandem.batches.shards import StepPlan
-from tandem.distributed.collectives import Communicator
+from tandem.distributed.ranks.communicator import Communicator
+from tandem.distributed.ranks.events import Emit, Epoch, Level, Message, Progress
 from tandem.errors import UserError
 from tandem.training.checkpoints import Checkpoint, save_checkpoint
 from tandem.training.history import Record
@@ -26,7 +26,6 @@ from tandem.training.schedules import learning_rate
 from tandem.training.state import TrainingState, Values, values_of
 from tandem.training.task import LOWER_IS_BETTER, LoopParameters, Task
 
-Emit = Callable[[dict[str, Any]], None]
 PROGRESS_SECONDS = 0.25
 WEIGHT, OPTIMIZER = "weight", "optimizer."
 
@@ -132,15 +131,15 @@ class TrainingLoop(ABC, Generic[AnyTask]):
             self.state.history.append(record | number)
             self._save_checkpoint()
             if self.communicator.rank == 0:
-                self.emit({"event": "epoch", "phase": self.state.phase, "epochs": self.epochs, **record})
+                self.emit(Epoch.from_json({"phase": self.state.phase, "epochs": self.epochs, **record}))
         if self.state.best_weights is not None:
             self.load(self.state.best_weights)
         self._check_equal_weights()
 
-    def say(self, text: str, level: str = "info") -> None:
+    def say(self, text: str, level: Level = "info") -> None:
         """A message for the log, of the first rank."""
         if self.communicator.rank == 0:
-            self.emit({"event": "message", "level": level, "message": text})
+            self.emit(Message(text, level))
 
     def _plan_steps(self) -> StepPlan:
         rank, size, rows = self.communicator.rank, self.communicator.size, self.task.rows
@@ -187,16 +186,15 @@ class TrainingLoop(ABC, Generic[AnyTask]):
 
     def _emit_progress(self, epoch: int, step: int, loss: float, speed: float) -> None:
         self.emit(
-            {
-                "event": "progress",
-                "epoch": epoch + 1,
-                "epochs": self.epochs,
-                "phase": self.state.phase,
-                "step": step + 1,
-                "steps": self.plan.steps,
-                "loss": loss,
-                "samples_per_second": speed,
-            }
+            Progress(
+                epoch=epoch + 1,
+                epochs=self.epochs,
+                phase=self.state.phase,
+                step=step + 1,
+                steps=self.plan.steps,
+                loss=loss,
+                samples_per_second=speed,
+            )
         )
 
     def _validated(self) -> Record:

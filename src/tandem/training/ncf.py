@@ -6,11 +6,11 @@ from typing import Any, cast
 
 from torch import nn
 
-from tandem.distributed.collectives import Communicator
+from tandem.distributed.ranks.communicator import Communicator
+from tandem.distributed.ranks.events import Emit
 from tandem.models.ncf import Calibration, NeuMF, save_ncf
 from tandem.training.calibration import first_of, fit_calibration
 from tandem.training.jobs import NCFJob
-from tandem.training.loop import Emit
 from tandem.training.losses import summed_loss
 from tandem.training.ncf_building import build_ncf, digest_of_buffers
 from tandem.training.ncf_data import LabelledPairs, NCFData

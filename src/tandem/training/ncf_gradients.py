@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from tandem.batches.interactions import Batch, SharedBatch
-from tandem.distributed.collectives import Communicator
+from tandem.distributed.ranks.communicator import Communicator
 from tandem.models.ncf import NeuMF, is_mlp_parameter
 from tandem.training.flat_parameters import FlatParameters
 from tandem.training.gradient_exchange import check_exchange, exchange_of

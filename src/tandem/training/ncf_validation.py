@@ -8,7 +8,7 @@ import torch
 
 from tandem.batches.interactions import Pairs
 from tandem.batches.streamed_interactions import StreamedPairs
-from tandem.distributed.collectives import Communicator
+from tandem.distributed.ranks.communicator import Communicator
 from tandem.evaluation.lists import Lists, top_k
 from tandem.evaluation.lists import Pairs as TakenPairs
 from tandem.evaluation.ranking import ranking_sums

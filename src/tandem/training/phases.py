@@ -4,10 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, Protocol
 
-from tandem.distributed.collectives import Communicator
+from tandem.distributed.ranks.communicator import Communicator
+from tandem.distributed.ranks.events import Emit
 from tandem.training.checkpoints import load_checkpoint, remove_checkpoint
 from tandem.training.history import with_chosen, write_history, write_tensorboard
-from tandem.training.loop import AnyTask, Emit, TrainingLoop
+from tandem.training.loop import AnyTask, TrainingLoop
 from tandem.training.state import TrainingState
 from tandem.training.task import LoopParameters, Phase
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy.typing as npt
 import tensorflow as tf
 
-from tandem.distributed.collectives import Communicator
+from tandem.distributed.ranks.communicator import Communicator
 from tandem.training.gradient_exchange import Exchange, check_exchange, exchange_of
 from tandem.training.rowwise import AdagradRows, AdamRows, DenseWeights, Kind, Momentum, Rate
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tandem.distributed.collectives import Communicator
+from tandem.distributed.ranks.communicator import Communicator
 
 BINS = 1 << 17
 """Of equal width over the arc tangents of the scores: 2e-5 at 0, 5e-5 at 1, 6e-4 at 5. Both classes take 2 MB."""

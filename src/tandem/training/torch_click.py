@@ -10,12 +10,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from tandem.batches.columns import LABEL, ColumnRows, Floats, IdDropout, Ints
-from tandem.distributed.collectives import Communicator
+from tandem.distributed.ranks.communicator import Communicator
+from tandem.distributed.ranks.events import Emit
 from tandem.errors import UserError
 from tandem.parameters import WideAndDeepParameters
 from tandem.training.builders import build_by_path
 from tandem.training.click_validation import click_metrics
-from tandem.training.loop import Emit
 from tandem.training.phases import Training
 from tandem.training.task import LoopParameters, Metrics, Phase
 from tandem.training.torch_loop import TorchTask, TorchTrainer, columns_of

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from torch import nn
 
-from tandem.distributed.collectives import Communicator
+from tandem.distributed.ranks.communicator import Communicator
 from tandem.training.flat_parameters import FlatParameters
 from tandem.training.torch_rows import Kind, SparseTable
 

@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from tandem.distributed.collectives import Communicator
+from tandem.distributed.ranks.communicator import Communicator
 from tandem.training.flat_optimizers import BETA_1, BETA_2, EPSILON
 
 Kind = Literal["adam", "adagrad"]

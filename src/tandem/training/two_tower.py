@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 
 from tandem.batches.columns import LABEL, ColumnRows, IdDropout
-from tandem.distributed.collectives import Communicator
+from tandem.distributed.ranks.communicator import Communicator
+from tandem.distributed.ranks.events import Emit, Message
 from tandem.models.tower_layers import Score
 from tandem.models.two_tower import join_towers, save_towers
 from tandem.training.calibration import first_of, fit_calibration
 from tandem.training.keras_loop import KerasTrainer
 from tandem.training.keras_task import KerasTask
-from tandem.training.loop import Emit, TrainingLoop
+from tandem.training.loop import TrainingLoop
 from tandem.training.phases import Training
 from tandem.training.task import LoopParameters, Metrics, Phase
 from tandem.training.two_tower_batch import batch_of
@@ -123,7 +124,7 @@ class TwoTowerTrainer:
         chosen = batch_of(self.parameters, rows)
         if self.parameters.batch_size == "auto" and self.communicator.rank == 0:
             text = f"Two-tower trains on batches of {chosen:,} of {rows:,} rows (two_tower.batch_size: auto)"
-            self.emit({"event": "message", "level": "info", "message": text})
+            self.emit(Message(text))
         return chosen
 
     def towers(self) -> Towers:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tandem.batches.columns import LABEL, ColumnRows, read_column_rows
-from tandem.distributed.collectives import Communicator
+from tandem.distributed.ranks.communicator import Communicator
 from tandem.parameters import TowerParameters, TwoTowerModelParameters
 from tandem.storage.locations import Location
 

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tandem.distributed.collectives import Communicator
-from tandem.distributed.counts import check_gathered
+from tandem.distributed.ranks.communicator import Communicator
+from tandem.distributed.ranks.mpi_limits import check_gathered
 from tandem.models.tower_layers import Score
 from tandem.parameters import TowerParameters, TwoTowerParameters
 from tandem.training.keras_task import Columns

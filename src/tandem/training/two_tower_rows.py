@@ -9,7 +9,7 @@ from tandem.batches.columns import LABEL, ColumnBatches, ColumnRows, held_out
 from tandem.batches.row_blocks import RowBlocks, RowStream, split_held_out
 from tandem.batches.stream_sizes import MEGABYTE
 from tandem.batches.streaming import StreamedRows, blocks_of
-from tandem.distributed.collectives import Communicator
+from tandem.distributed.ranks.communicator import Communicator
 from tandem.training.item_frequencies import COUNT_BYTES, DEPTH, Frequencies, ItemFrequencies, SketchedFrequencies
 from tandem.training.two_tower_data import Keys, keys_of, read_rows, with_keys, within
 from tandem.training.two_tower_job import TwoTowerJob

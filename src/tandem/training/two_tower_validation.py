@@ -15,7 +15,7 @@ from tandem.batches.columns import LABEL, ColumnRows, stacked
 from tandem.batches.row_blocks import RowStream
 from tandem.batches.shards import rank_range
 from tandem.batches.streaming import blocks_of
-from tandem.distributed.collectives import Communicator
+from tandem.distributed.ranks.communicator import Communicator
 from tandem.evaluation.classification import classification_metrics
 from tandem.evaluation.lists import Lists, Pairs, top_k
 from tandem.evaluation.ranking import metrics_from_vector, ranking_sums

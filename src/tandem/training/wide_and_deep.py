@@ -7,7 +7,8 @@ import keras
 import tensorflow as tf
 
 from tandem.batches.columns import LABEL, IdDropout
-from tandem.distributed.collectives import Communicator
+from tandem.distributed.ranks.communicator import Communicator
+from tandem.distributed.ranks.events import Emit
 from tandem.errors import UserError
 from tandem.models.keras_features import NormReluDropout
 from tandem.models.wide_and_deep import build_wide_and_deep
@@ -16,7 +17,6 @@ from tandem.training.click_validation import click_metrics
 from tandem.training.keras_loop import KerasTrainer
 from tandem.training.keras_predictor import Predictor
 from tandem.training.keras_task import KerasTask
-from tandem.training.loop import Emit
 from tandem.training.phases import Training
 from tandem.training.task import LoopParameters, Phase
 from tandem.training.wide_and_deep_job import WideAndDeepJob

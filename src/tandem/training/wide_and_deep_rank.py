@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from tandem.distributed.collectives import Communicator
-from tandem.distributed.rank import emit, run_rank
+from tandem.distributed.ranks.communicator import Communicator
+from tandem.distributed.ranks.rank import emit, run_rank
 
 
 def main(spec: dict[str, Any], ranks: Communicator) -> None:

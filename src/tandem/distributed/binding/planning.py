@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tandem.distributed.binding import explicit
-from tandem.distributed.binding.notes import crossing, idle, limits, of_host, oversubscription
 from tandem.distributed.binding.shares import auto_cores, auto_ranks, shares
 from tandem.distributed.binding.table import BindingPlan, RankBinding
+from tandem.distributed.binding.warnings import crossing, idle, limits, of_host, oversubscription
 from tandem.distributed.topology import Core, Topology
 from tandem.errors import UserError
 from tandem.parameters import DistributedParameters

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from tandem.distributed.binding.expression import Mpi, binds_itself, launch_line
+from tandem.distributed.binding.mpi_arguments import Mpi, binds_itself, launch_line
 from tandem.distributed.binding.planning import plan
 from tandem.distributed.binding.table import BindingPlan
 from tandem.distributed.topology import detect

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tandem.distributed.program import RankProgram
+from tandem.distributed.job import RankProgram
 from tandem.features.spec import BagFeature, FeatureSpec, MinMaxFeature, VocabularyFeature
 from tandem.parameters import DistributedParameters, NCFParameters
 from tandem.storage.locations import Location
@@ -36,7 +36,7 @@ def train_ncf(
 
     Where the published model learns the test rows too, the one that is evaluated lies in its folder.
     """
-    from tandem.distributed.launcher import launch
+    from tandem.distributed.launch.launcher import launch
     from tandem.training.ncf_sharing import ncf_sharing
 
     staging = work / "staging"

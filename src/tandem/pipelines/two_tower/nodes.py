@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from tandem.distributed.program import RankProgram
+from tandem.distributed.job import RankProgram
 from tandem.parameters import DistributedParameters, TwoTowerParameters
 from tandem.storage.locations import Location
 
@@ -32,7 +32,7 @@ def train_two_tower(
 
     Returns the staged model, user vectors, item vectors and test predictions; history, binding table, event files.
     """
-    from tandem.distributed.launcher import launch
+    from tandem.distributed.launch.launcher import launch
     from tandem.features.recsys2021_spec import TWO_TOWER
     from tandem.features.spec import FeatureSpec
     from tandem.training.progress import TrainingProgress

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from tandem.distributed.program import RankProgram
+from tandem.distributed.job import RankProgram
 from tandem.parameters import DistributedParameters, WideAndDeepParameters
 from tandem.storage.locations import Location
 
@@ -28,7 +28,7 @@ def train_wnd(
     seed: int,
 ) -> tuple[Path, list[dict[str, Any]], list[dict[str, Any]], Path]:
     """Train on ranks of their own; returns the staged model, the history, the binding table, the event files."""
-    from tandem.distributed.launcher import launch
+    from tandem.distributed.launch.launcher import launch
     from tandem.features.spec import FeatureSpec
     from tandem.training.progress import TrainingProgress
     from tandem.training.wide_and_deep_job import WideAndDeepJob, sizes_of_columns
