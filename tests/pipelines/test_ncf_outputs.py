@@ -80,6 +80,8 @@ def test_n9_lists_hold_the_best_unseen_items_of_every_user(finished: Project) ->
         pq.read_table(finished.path("data/02_intermediate/interactions/users.parquet")).column("user_id").to_pylist()
     )
     assert set(lists["user_id"]) == set(users)
+    titles = pq.read_table(finished.path("data/02_intermediate/interactions/items.parquet")).to_pandas()
+    assert (lists["title"] == lists["item_id"].map(titles.set_index("item_id")["title"])).all()
     had = set(zip(interactions["user_id"], interactions["item_id"], strict=True))
     assert not set(zip(lists["user_id"], lists["item_id"], strict=True)) & had
     for _, rows in lists.groupby("user_id"):
