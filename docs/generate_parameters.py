@@ -13,9 +13,9 @@ import yaml
 from pydantic import BaseModel
 
 from tandem.parameters import (
+    CleaningParameters,
     DataParameters,
     DistributedParameters,
-    MovieLensParameters,
     NCFParameters,
     RecSys2021FeatureParameters,
     SparkParameters,
@@ -71,7 +71,7 @@ SPARK_RULES = "See [clusters](clusters.md). Together: a master `k8s://…` needs
 
 SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("synthetic_movielens", SyntheticMovieLens, ""),
-    ("movielens_cleaning", MovieLensParameters, ""),
+    ("interactions_cleaning", CleaningParameters, ""),
     ("ncf", NCFParameters, RULES),
     ("recsys2021_features", RecSys2021FeatureParameters, FEATURE_RULES),
     ("wnd", WideAndDeepParameters, WND_RULES),
@@ -82,7 +82,8 @@ SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
 
 # Of parameters whose model says nothing beside their name. A description there takes the place of an entry here.
 MEANINGS = {
-    "ncf.split": "which interactions test: a share of each user's, each user's latest one, or the latest of all",
+    "ncf.split": "which interactions test: a share of each user's, each user's latest one (without times "
+    "a drawn one), the latest of all, or those that the log's own split says",
     "ncf.model.hidden_units": "widths of the MLP's layers",
     "ncf.model.embedding_init_std": "of the normal distribution that embeddings start from",
     "ncf.loss": "binary cross entropy, or each positive against its negatives",
@@ -97,7 +98,7 @@ MEANINGS = {
     "ncf.early_stopping.smoothing": "the metric's mean over so many last epochs is compared",
     "ncf.resume": "continue from the last checkpoint of the same data, settings and number of ranks",
     "ncf.top_n": "length of the published lists",
-    "ncf.recommend_users": "raw user ids to publish lists for",
+    "ncf.recommend_users": "users to publish lists for, by the ids of the log",
     "ncf.baselines.models": "in the order of the report",
     "ncf.baselines.ease_l2": "penalty of EASE (tuned: on a grid around it)",
     "ncf.baselines.als_factors": "width of ALS (the start, when tuned)",

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tandem.models.ncf_config import SideSizes
 from tandem.parameters import NCFParameters
 from tandem.training.jobs import NCFJob
 
@@ -54,11 +55,8 @@ def write_job(
         test=write_test_rows(folder / "test.parquet") if publish else None,
         user_features=folder / "users.parquet",
         item_features=folder / "items.parquet",
-        user_categorical={"gender": 3},
-        user_numeric=("age",),
-        item_bags={"genres": 4},
-        num_users=USERS + 1,
-        num_items=ITEMS + 1,
+        users=SideSizes(num_ids=USERS + 1, categorical={"gender": 3}, numeric=("age",)),
+        items=SideSizes(num_ids=ITEMS + 1, bags={"genres": 4}),
         feature_spec_fingerprint="test",
         staging=folder / "staging",
         checkpoints=folder / "checkpoints",

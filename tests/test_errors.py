@@ -49,7 +49,10 @@ def on(path: Path) -> tuple[str, str]:
         ("nfc.epochs=3", "nfc: there is no such parameter; did you mean ncf?"),
         ("ncf.epoch=3", "ncf.epoch: there is no such parameter; did you mean epochs?"),
         ("ncf.model.gmf_dimm=3", "ncf.model.gmf_dimm: there is no such parameter; did you mean gmf_dim?"),
-        ("movielens_cleaning.orphans=drop", "movielens_cleaning.orphans: there is no such parameter; did you mean "),
+        (
+            "interactions_cleaning.orphan=drop",
+            "interactions_cleaning.orphan: there is no such parameter; did you mean ",
+        ),
         ("ncf.epochs=three", "ncf.epochs: expected a whole number, found 'three'"),
         ("ncf.epochs=0", "ncf.epochs: expected at least 1, found 0"),
         ("ncf.learning_rate=fast", "ncf.learning_rate: expected a number, found 'fast'"),
@@ -210,7 +213,11 @@ def test_more_ranks_than_rows_are_refused_before_any_starts(finished: Project, t
 @pytest.mark.parametrize(
     ("place", "nodes", "found"),
     [
-        ("data/02_intermediate", "clean_movielens", "data/02_intermediate/movielens/"),  # its three tables at once
+        (
+            "data/02_intermediate",
+            "clean_interactions",
+            "data/02_intermediate/interactions/",
+        ),  # its three tables at once
         ("data/06_models", "train_ncf", "data/06_models/"),
         ("data/07_model_output/ncf", "rank_ncf_items", "data/07_model_output/ncf/"),
         ("data/08_reporting/ncf/comparison.json", "report_ncf", "data/08_reporting/ncf/comparison.json"),

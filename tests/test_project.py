@@ -17,10 +17,13 @@ from tandem.config_loader import ConfigLoader
 from tandem.hooks import parameter_types, submit_arguments
 
 LAYERS = ("raw", "intermediate", "primary", "feature", "model_input", "models", "model_output", "reporting")
-SUBJECTS = ("movielens", "ncf", "recsys2021", "two_tower", "wnd")
+SUBJECTS = ("interactions", "ncf", "recsys2021", "two_tower", "wnd")
 # What the nodes of one model carry; those that prepare data for two carry all of theirs, joint lists the last alone.
 TAGS = ({"ncf"}, {"wnd", "recsys2021"}, {"two_tower", "recsys2021"}, {"wnd", "two_tower", "recsys2021"}, {"recsys2021"})
 # In the folder of one layer, but made from what a later one holds: kedro-viz would draw no layers at all.
+# What any log ends in has no data set's and no model's name; raw files are of the data set that they are from.
+OF_ANY_LOG = {"interactions", "users", "items"}
+RAW_FOLDERS = {"interactions_raw": "movielens"}
 WITHOUT_LAYER = {
     "recsys2021_user_features": "feature",
     "recsys2021_item_features": "feature",
@@ -62,10 +65,12 @@ def test_every_entry_of_the_catalog_is_used(catalog: dict[str, dict[str, Any]], 
 def test_names_files_and_layers_of_entries_follow_one_rule(catalog: dict[str, dict[str, Any]]) -> None:
     """The data set or the model first, then what it is; the file is called the same, in the folder of its layer."""
     for name, dataset in catalog.items():
-        assert re.fullmatch(rf"({'|'.join(SUBJECTS)})_[a-z_]+(@(spark|path))?", name)
+        named = re.fullmatch(rf"({'|'.join(SUBJECTS)})_[a-z_]+(@(spark|path))?", name)
+        assert named or name in OF_ANY_LOG
         layer = dataset["metadata"]["kedro-viz"].get("layer") or WITHOUT_LAYER[entry(name)]
-        source = next(subject for subject in SUBJECTS if name.startswith(f"{subject}_"))
+        source = named[1] if named else "interactions"
         what = entry(name).removeprefix(f"{source}_")
+        source = RAW_FOLDERS.get(name, source)
         data, folder, *rest = Path(dataset["filepath"]).parts
         assert (data, folder) == ("data", f"0{LAYERS.index(layer) + 1}_{layer}"), name
         assert source in rest, name
@@ -98,7 +103,7 @@ def test_every_parameter_has_a_type_that_is_checked(nodes: list[Node]) -> None:
     assert set(types) == used
     blocks = {name for name, type_ in types.items() if isinstance(type_, type) and issubclass(type_, BaseModel)}
     assert set(TypeExtractor({"all": pipelines["__default__"]}).extract_types_from_pipelines()) == blocks
-    assert used - blocks == {"seed", "movielens", "movielens_path", "recsys2021", "recsys2021_path"}
+    assert used - blocks == {"seed", "data", "tables", "movielens", "movielens_path", "recsys2021", "recsys2021_path"}
     for name in blocks:
         assert types[name].model_config["extra"] == "forbid"
 

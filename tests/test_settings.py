@@ -19,15 +19,15 @@ from tandem.settings import CONFIG_LOADER_ARGS
 
 # Each parameter with a value that conf/base has not, what else it needs, and the argument of an entry that it becomes.
 PARAMETERS: dict[str, tuple[Any, dict[str, Any], str, str]] = {
-    "seed": (7, {}, "movielens_raw", "seed"),
-    "movielens": ("ml-1m", {}, "movielens_raw", "kind"),
-    "movielens_path": ("log", {"movielens": "parquet"}, "movielens_raw", "path"),
-    "synthetic_movielens": ({"users": 5, "items": 6, "ratings": 7}, {}, "movielens_raw", "synthetic"),
+    "seed": (7, {}, "interactions_raw", "seed"),
+    "movielens": ("ml-1m", {}, "interactions_raw", "kind"),
+    "movielens_path": ("log", {"movielens": "parquet"}, "interactions_raw", "path"),
+    "synthetic_movielens": ({"users": 5, "items": 6, "ratings": 7}, {}, "interactions_raw", "synthetic"),
     "recsys2021": ("noise", {}, "recsys2021_raw", "kind"),
     "recsys2021_path": ("rows", {"recsys2021": "files"}, "recsys2021_raw", "path"),
     "recsys2021_rows": (300, {}, "recsys2021_raw", "rows"),
     "recsys2021_future": ("drop", {}, "recsys2021_raw", "future"),
-    "tables_path": ("tables", {}, "movielens_users", "filepath"),
+    "tables_path": ("tables", {}, "users", "filepath"),
 }
 
 
@@ -69,13 +69,13 @@ def test_a_parameter_reaches_the_catalog_wherever_it_is_set(project: Project, wh
 def test_what_a_run_is_given_comes_before_its_files(project: Project) -> None:
     project.path("conf/local/parameters.yml").write_text("seed: 7\nsynthetic_movielens: {users: 70}\n")
     given = {"seed": 8, "synthetic_movielens": {"ratings": 90}}
-    entry = loader(project.path("conf"), given=given)["catalog"]["movielens_raw"]
+    entry = loader(project.path("conf"), given=given)["catalog"]["interactions_raw"]
     assert (entry["seed"], entry["synthetic"]) == (8, {"users": 70, "items": 1000, "ratings": 90})
 
 
 def test_two_configurations_of_one_process_do_not_mix() -> None:
     first, second = (loader(ROOT / "conf", "base", {"seed": seed}) for seed in (1, 2))
-    assert [one["catalog"]["movielens_raw"]["seed"] for one in (first, second, first)] == [1, 2, 1]
+    assert [one["catalog"]["interactions_raw"]["seed"] for one in (first, second, first)] == [1, 2, 1]
 
 
 def test_an_entry_of_ones_own_may_read_any_parameter(project: Project) -> None:
@@ -96,8 +96,8 @@ def test_home_is_expanded_in_paths(project: Project, monkeypatch: pytest.MonkeyP
     )
     given = {"movielens": "parquet", "movielens_path": "~/log", "tables_path": "~"}
     catalog = loader(project.path("conf"), given=given)["catalog"]
-    assert catalog["movielens_raw"]["path"] == "/home/me/log"
-    assert catalog["movielens_users"]["filepath"].startswith("/home/me/02_intermediate/")
+    assert catalog["interactions_raw"]["path"] == "/home/me/log"
+    assert catalog["users"]["filepath"].startswith("/home/me/02_intermediate/")
     assert catalog["ncf_metrics"]["filepath"] == "/home/me/metrics.json"
 
 
@@ -141,15 +141,15 @@ def test_a_log_named_in_a_file_is_read_and_left_as_it_is(spark: SparkSession, pr
     log.mkdir()
     pq.write_table(pa.table(rows), log / "interactions.parquet")
     project.path("conf/local/parameters.yml").write_text(f"movielens: parquet\nmovielens_path: {log}\n")
-    done = project.run("--nodes", "clean_movielens", env="local")
+    done = project.run("--nodes", "clean_interactions", env="local")
     assert done.code == 0, done.err
-    assert pq.read_table(project.path("data/02_intermediate/movielens/interactions.parquet")).num_rows == 3
+    assert pq.read_table(project.path("data/02_intermediate/interactions/interactions.parquet")).num_rows == 3
     assert "generated" not in done.err
     assert [file.name for file in log.iterdir()] == ["interactions.parquet"]
 
 
 def test_generated_data_are_said_to_be_generated(spark: SparkSession, project: Project) -> None:
-    done = project.run("--nodes", "clean_movielens", "--params", "synthetic_movielens.ratings=900")
+    done = project.run("--nodes", "clean_interactions", "--params", "synthetic_movielens.ratings=900")
     assert done.code == 0, done.err
     place = project.path("data/01_raw/movielens/synthetic-60x80-900-seed42")
     assert f"movielens=synthetic: the ratings are generated ones, in {place}" in done.err

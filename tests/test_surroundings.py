@@ -55,7 +55,7 @@ def test_nothing_around_decides_how_spark_and_ranks_run(finished: Project, tmp_p
     rows = {"user_id": [1, 1, 2], "item_id": [1, 2, 1], "timestamp": [10, 20, 30]}
     pq.write_table(pa.table(rows), logs / "interactions.parquet")
     project.path("queue.py").write_text("raise ImportError('the module of the working folder')\n")
-    nodes = "clean_movielens,train_ncf,predict_ncf_test"
+    nodes = "clean_interactions,train_ncf,predict_ncf_test"
     parameters = f"movielens=parquet,movielens_path={logs},distributed.num_ranks=2"
     code, said = tandem(
         project.folder,
@@ -66,7 +66,7 @@ def test_nothing_around_decides_how_spark_and_ranks_run(finished: Project, tmp_p
     )
     assert code == 0, said
     assert f"left out for Spark, as set for other programs: {', '.join(sorted(OTHERS))}" in said
-    assert "MovieLens: 3 interactions of 2 users and 2 items" in said
+    assert "Interactions: 3 interactions of 2 users and 2 items" in said
     assert "WARN" not in said
 
 
@@ -102,7 +102,7 @@ def test_why_java_does_not_start_is_told_by_its_cause(
     java.write_text(f"#!/bin/sh\necho '{words}' >&2\nexit 1\n")
     java.chmod(0o755)
     homes = {name: value.replace("OLD", str(tmp_path / "old")) for name, value in environ.items()}
-    code, said = tandem(project.folder, "run", "--env", "test", "--nodes", "clean_movielens", **homes)
+    code, said = tandem(project.folder, "run", "--env", "test", "--nodes", "clean_interactions", **homes)
     assert code == 1
     generated, line = said.splitlines()
     assert "generated" in generated
@@ -184,7 +184,7 @@ def test_what_is_not_installed_is_known_before_spark_starts(project: Project, mo
     )
     assert not list(project.path("data").glob("0*"))
     assert SparkSession.getActiveSession() is session
-    assert missing(["clean_movielens"], {}) == {}
+    assert missing(["clean_interactions"], {}) == {}
     torch = {"wnd": {"framework": "torch", "baselines": {"models": ["logistic_regression"]}}}
     assert missing(NEEDS, torch) == {"retrieval": ["faiss"]}
 

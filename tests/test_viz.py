@@ -19,12 +19,15 @@ from projects import Project
 
 LAYERS = ["raw", "intermediate", "primary", "feature", "model_input", "models", "model_output", "reporting"]
 TASKS = {
-    *("clean_movielens", "split_movielens", "fit_ncf_features", "make_ncf_rows", "draw_ncf_test_candidates"),
+    *("clean_interactions", "split_interactions", "fit_ncf_features", "make_ncf_rows", "draw_ncf_test_candidates"),
     *("evaluate_ncf_baselines", "train_ncf", "predict_ncf_test", "rank_ncf_items", "report_ncf"),
 }
 FIGURES = {"ncf_loss_curves", "ncf_comparison", "ncf_calibration"}
-DOCUMENTS = {"ncf_metrics", "ncf_history", "ncf_ranks", "ncf_baselines", "ncf_feature_spec", "movielens_data_quality"}
-TABLES = {"movielens_interactions", "movielens_users", "movielens_items", "ncf_recommendations"}
+DOCUMENTS = {
+    *("ncf_metrics", "ncf_history", "ncf_ranks", "ncf_baselines", "ncf_feature_spec"),
+    *("interactions_schema", "interactions_data_quality"),
+}
+TABLES = {"interactions", "users", "items", "ncf_recommendations"}
 # Made from what a later layer holds: in its folder's layer it would close a circle, and no layer would be drawn.
 WITHOUT_LAYER = {"recsys2021_user_features", "recsys2021_item_features", "two_tower_index"}
 BUILD = """

@@ -3,21 +3,21 @@
 import pytest
 
 from tandem import __version__
-from tandem.evaluation.facts import described, source_facts, training_facts
+from tandem.evaluation.facts import described, interaction_facts, training_facts
 
-LOG = source_facts("parquet", "/logs/shop", "data/01_raw/movielens")
+LOG = interaction_facts("tables", {"path": "/logs/shop"}, "synthetic", None)
 
 
 @pytest.mark.parametrize(
     ("quality", "words"),
     [
-        ({"data": LOG}, "/logs/shop (parquet, 40,000 ratings)"),
-        ({"data": source_facts("synthetic", None, "data/01_raw/movielens")}, "generated data of 40,000 ratings"),
-        ({}, "40,000 ratings"),  # prepared by an older version
+        ({"data": LOG}, "/logs/shop (tables, 40,000 interactions)"),
+        ({"data": interaction_facts("movielens", None, "synthetic", None)}, "generated data of 40,000 interactions"),
+        ({}, "40,000 interactions"),  # prepared by an older version
     ],
 )
 def test_the_data_are_named_where_they_are_from_or_called_generated(quality, words):
-    assert described(quality, 40_000, "ratings") == words
+    assert described(quality, 40_000, "interactions") == words
 
 
 def test_epochs_are_counted_by_phase_and_a_resumed_run_is_the_same_run():

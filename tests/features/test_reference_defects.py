@@ -4,12 +4,14 @@ import random
 
 import pytest
 
-from tandem.features.fitting import fit_feature_spec
+from tandem.features.fitting import fit_feature_spec, recipes
 from tandem.features.layout import shuffled
 from tandem.features.negatives import add_negatives, sample_test_candidates
 from tandem.features.splits import split_interactions
 from tandem.features.tables import encode_rows, item_features, user_features
+from tandem.sources.movielens import movielens_schema
 
+MOVIELENS = recipes(movielens_schema(2).user_attributes, movielens_schema(2).item_attributes)
 # What decides the number of partitions behind a shuffle.
 PLANNING = ("spark.sql.shuffle.partitions", "spark.sql.adaptive.enabled")
 GENRES = ["Comedy", "Drama", "Western"]
@@ -38,7 +40,7 @@ def prepare(ratings, users, items, method="random", seed=1, cached=True):
     """Both parts as they are written, the spec, and the frames in between."""
     with_split = split_interactions(ratings, method, 0.25, seed)
     with_split = with_split.localCheckpoint() if cached else with_split
-    spec = fit_feature_spec(with_split, users, items, min_zip_code_users=2)
+    spec = fit_feature_spec(with_split, users, items, MOVIELENS)
     user_table, item_table = user_features(with_split, users, spec), item_features(with_split, items, spec)
     if cached:
         user_table, item_table = user_table.localCheckpoint(), item_table.cache()
@@ -114,9 +116,9 @@ def test_n6_fitting_never_sees_a_test_row(spark, raw):
     with_split = split_interactions(ratings, "random", 0.25, 1)
     stranger = spark.createDataFrame([(777, 99, 1.0, 5, "test")], with_split.schema)
     odd_user = spark.createDataFrame([(777, "Z", 200, "astronaut", "00000")], users.schema)
-    spec = fit_feature_spec(with_split, users, items)
-    assert fit_feature_spec(with_split.union(stranger), users.union(odd_user), items) == spec
-    assert fit_feature_spec(with_split.filter("split = 'train'"), users, items) == spec
+    spec = fit_feature_spec(with_split, users, items, MOVIELENS)
+    assert fit_feature_spec(with_split.union(stranger), users.union(odd_user), items, MOVIELENS) == spec
+    assert fit_feature_spec(with_split.filter("split = 'train'"), users, items, MOVIELENS) == spec
 
 
 def test_n6_what_only_the_test_rows_hold_is_id_zero(spark, raw):
@@ -125,7 +127,7 @@ def test_n6_what_only_the_test_rows_hold_is_id_zero(spark, raw):
     stranger = spark.createDataFrame([(777, 99, 1.0, 5, "test")], with_split.schema)
     odd_user = spark.createDataFrame([(777, "Z", 200, "astronaut", "00000")], users.schema)
     with_split, users = with_split.union(stranger), users.union(odd_user)
-    spec = fit_feature_spec(with_split, users, items)
+    spec = fit_feature_spec(with_split, users, items, MOVIELENS)
     tables = user_features(with_split, users, spec), item_features(with_split, items, spec)
     row = encode_rows(stranger.select("user_id", "item_id"), *tables, spec, users=users, items=items).first()
     assert (row.user, row.item, row.gender, row.occupation, row.zip_code, row.age) == (0, 0, 0, 0, 0, 1.0)

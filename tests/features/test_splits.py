@@ -167,3 +167,39 @@ def test_one_user_with_enough_rows_is_enough(spark):
     for method in ("random", "leave_one_out"):
         with_split = split_interactions(spark.createDataFrame(rows, SCHEMA), method, 0.2, seed=1)
         check_parts(validation_split(with_split, method, 0.1, seed=1), method, validated=True)
+
+
+GIVEN = f"{SCHEMA}, split string"
+
+
+def given(spark, *parts):
+    rows = [(1, item, 1.0, item, part) for item, part in enumerate(parts)]
+    return split_interactions(spark.createDataFrame(rows, GIVEN), "given", 0.5, seed=1)
+
+
+def test_a_given_split_is_kept_with_its_validation_rows(spark):
+    with_split = given(spark, "train", "validation", "test", "train", None)
+    expected = {(1, 0): "train", (1, 1): "validation", (1, 2): "test", (1, 3): "train", (1, 4): "train"}
+    assert sides(with_split) == expected
+    assert sides(validation_split(with_split, "given", 0.5, seed=1)) == expected
+
+
+def test_validation_rows_of_a_given_split_without_any_are_drawn_among_its_training_rows(spark):
+    after = sides(validation_split(given(spark, *["train"] * 4, "test"), "given", 0.5, seed=1))
+    assert sorted(after.values()) == ["test", "train", "train", "validation", "validation"]
+    assert after[1, 4] == "test"
+
+
+def test_a_log_without_a_split_of_its_own_or_without_test_rows_in_it_is_told(spark):
+    with pytest.raises(UserError, match=r"^ncf.split: given needs the log's own split, and it has none"):
+        split_interactions(spark.createDataFrame([(1, 1, 1.0, 1)], SCHEMA), "given", 0.5, seed=1)
+    with pytest.raises(UserError, match=r"^ncf.split: given leaves no rows to test on: none of the interactions is"):
+        check_parts(given(spark, "train", "validation"), "given", validated=False)
+
+
+def test_without_times_one_row_of_each_user_is_left_out(spark):
+    rows = [(user, item, 1.0, None) for user in range(3) for item in range(4)]
+    frame = spark.createDataFrame(rows, SCHEMA)
+    once = sides(split_interactions(frame, "leave_one_out", 0.2, seed=1))
+    assert per_user(once, "test") == {0: 1, 1: 1, 2: 1}
+    assert sides(split_interactions(frame.repartition(5), "leave_one_out", 0.2, seed=1)) == once

@@ -2,8 +2,9 @@ import math
 
 import pytest
 
-from tandem.features.fitting import fit_feature_spec
-from tandem.features.tables import MODEL_INPUT_COLUMNS, encode_rows, item_features, user_features
+from tandem.features.fitting import fit_feature_spec, recipes
+from tandem.features.tables import encode_rows, item_features, model_input_columns, user_features
+from tandem.sources.movielens import movielens_schema
 
 INTERACTIONS = [
     # user, item, timestamp, split
@@ -31,6 +32,11 @@ ITEMS = [
 ]
 
 
+def movielens(min_zip_code_users=1):
+    schema = movielens_schema(min_zip_code_users)
+    return recipes(schema.user_attributes, schema.item_attributes)
+
+
 @pytest.fixture(scope="module")
 def raw(spark):
     interactions = spark.createDataFrame(INTERACTIONS, "user_id long, item_id long, timestamp long, split string")
@@ -41,7 +47,7 @@ def raw(spark):
 
 @pytest.fixture(scope="module")
 def spec(raw):
-    return fit_feature_spec(*raw, min_zip_code_users=2)
+    return fit_feature_spec(*raw, movielens(2))
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +67,7 @@ def test_the_spec_holds_the_training_data_and_nothing_else(spec):
 def test_rare_zip_codes_are_left_out(raw, spec):
     assert spec.feature("zip_code").values == ("11111",)
     assert spec.feature("zip_code").min_count == 2
-    assert fit_feature_spec(*raw).feature("zip_code").values == ("11111", "22222")
+    assert fit_feature_spec(*raw, movielens()).feature("zip_code").values == ("11111", "22222")
 
 
 def test_age_is_fitted_over_training_users_with_an_age(spec):
@@ -79,7 +85,7 @@ def test_the_fingerprint_knows_the_ids_in_the_tables(raw, spec):
 
     interactions, users, items = raw
     renamed = interactions.withColumn("user_id", F.when(F.col("user_id") == 40, 41).otherwise(F.col("user_id")))
-    other = fit_feature_spec(renamed, users, items, min_zip_code_users=2)
+    other = fit_feature_spec(renamed, users, items, movielens(2))
     assert other.sizes == spec.sizes
     assert other.fingerprint != spec.fingerprint
 
@@ -89,17 +95,17 @@ def test_the_fingerprint_knows_which_rows_train_where_users_and_items_are_the_sa
 
     interactions, users, items = raw
     crossed = F.when(F.col("user_id") == 20, 501).when(F.col("user_id") == 30, 500).otherwise(F.col("item_id"))
-    other = fit_feature_spec(interactions.withColumn("item_id", crossed), users, items, min_zip_code_users=2)
+    other = fit_feature_spec(interactions.withColumn("item_id", crossed), users, items, movielens(2))
     assert (other.features, other.num_training_rows) == (spec.features, spec.num_training_rows)
     assert other.fingerprint != spec.fingerprint
 
 
 def test_the_fingerprint_knows_the_seed_of_the_negatives(raw, spec):
-    assert fit_feature_spec(*raw, min_zip_code_users=2, seed=1).fingerprint != spec.fingerprint
+    assert fit_feature_spec(*raw, movielens(2), seed=1).fingerprint != spec.fingerprint
 
 
 def test_the_spec_does_not_depend_on_partitions(raw, spec):
-    again = fit_feature_spec(*(frame.repartition(5) for frame in raw), min_zip_code_users=2)
+    again = fit_feature_spec(*(frame.repartition(5) for frame in raw), movielens(2))
     assert again.fingerprint == spec.fingerprint
 
 
@@ -128,7 +134,9 @@ def test_item_features_are_one_row_per_training_item(tables):
 def test_training_rows_are_encoded_as_the_contract_says(spark, raw, spec, tables):
     rows = spark.createDataFrame([(10, 500, 1, 7)], "user_id long, item_id long, label int, timestamp long")
     encoded = encode_rows(rows, *tables, spec, users=raw[1], items=raw[2])
-    assert tuple(encoded.columns) == MODEL_INPUT_COLUMNS
+    names = ("gender", "occupation", "zip_code", "age", "genres")
+    assert model_input_columns(spec) == ("user_id", "item_id", "user", "item", "label", *names, "timestamp")
+    assert tuple(encoded.columns) == model_input_columns(spec)
     types = ["bigint"] * 2 + ["int"] * 6 + ["float", "array<int>", "bigint"]
     assert [kind for _, kind in encoded.dtypes] == types
     assert tuple(encoded.first()) == (10, 500, 1, 1, 1, 2, 1, 1, 0.0, [1, 2], 7)
@@ -168,6 +176,6 @@ def test_without_raw_tables_only_known_ids_have_features(spark, raw, spec, table
 
 def test_a_single_age_scales_to_zero(spark, raw):
     interactions, users, items = raw
-    spec = fit_feature_spec(interactions, users.filter("age = 20"), items)
+    spec = fit_feature_spec(interactions, users.filter("age = 20"), items, movielens())
     table = user_features(interactions, users, spec)
     assert all(row.age == 0.0 and not math.isnan(row.age) for row in table.collect())

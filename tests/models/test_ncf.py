@@ -6,7 +6,16 @@ import pytest
 import torch
 
 from tandem.errors import UserError
-from tandem.models.ncf import Calibration, NeuMF, NeuMFConfig, SideSizes, SideTable, load_ncf, save_ncf
+from tandem.models.ncf import (
+    Calibration,
+    NeuMF,
+    NeuMFConfig,
+    SideSizes,
+    SideTable,
+    is_mlp_parameter,
+    load_ncf,
+    save_ncf,
+)
 from tandem.models.ncf_scorer import SCORER_FILE, load_scorer
 from tandem.parameters import NeuMFParameters
 
@@ -168,3 +177,21 @@ def test_a_model_without_its_scorer_is_one_line(tmp_path):
     (tmp_path / SCORER_FILE).unlink()
     with pytest.raises(UserError, match=r"scorer\.safetensors is missing: train a model first"):
         load_scorer(tmp_path)
+
+
+def test_features_may_be_called_what_pytorch_calls_its_own() -> None:
+    """Names of ModuleDict's methods, and those that tell the MLP's parameters from GMF's."""
+    names = ("type", "items", "keys", "training", "gmf", "feature_gmf", "output")
+    sizes = SideSizes(
+        num_ids=3, categorical=dict.fromkeys(names, 4), bags={"values": 2, "pop": 3}, numeric=("forward",)
+    )
+    model = NeuMF(NeuMFConfig(parameters=NeuMFParameters(hidden_units=(4,)), users=sizes, items=SideSizes(num_ids=2)))
+    table = SideTable(
+        categorical={name: np.full(3, place % 4) for place, name in enumerate(names)},
+        bags={"values": np.ones((3, 2), np.float32), "pop": np.zeros((3, 3), np.float32)},
+        numeric={"forward": np.ones(3, np.float32)},
+    )
+    model.fill(table, SideTable())
+    assert model.users.codes[1].tolist() == [place % 4 for place in range(len(names))]
+    assert torch.isfinite(model(torch.tensor([1]), torch.tensor([1]))).all()
+    assert all(is_mlp_parameter(name) for name, _ in model.named_parameters() if "categorical" in name)

@@ -17,7 +17,7 @@ SCHEMAS = {
     "data/05_model_input/ncf/train.parquet": {"user_id", "item_id", "user", "item", "label", "genres", "validation"},
     "data/05_model_input/ncf/test.parquet": {"user_id", "item_id", "user", "item", "label", "genres"},
     "data/07_model_output/ncf/test_predictions.parquet": {"user_id", "item_id", "label", "prediction", "source"},
-    "data/07_model_output/ncf/recommendations.parquet": {"user_id", "item_id", "rank", "score", "source"},
+    "data/07_model_output/ncf/recommendations.parquet": {"user_id", "item_id", "rank", "score", "source", "title"},
 }
 DOCUMENTS = ("metrics.json", "history.json", "ranks.json", "loss_curves.json", "comparison.json", "calibration.json")
 METRICS = {
@@ -76,8 +76,12 @@ def test_n8_the_model_folder_is_all_that_scoring_needs(finished: Project, tmp_pa
 def test_n9_lists_hold_the_best_unseen_items_of_every_user(finished: Project) -> None:
     lists = pq.read_table(finished.path("data/07_model_output/ncf/recommendations.parquet")).to_pandas()
     interactions = pq.read_table(finished.path("data/03_primary/ncf/interactions.parquet")).to_pandas()
-    users = pq.read_table(finished.path("data/02_intermediate/movielens/users.parquet")).column("user_id").to_pylist()
+    users = (
+        pq.read_table(finished.path("data/02_intermediate/interactions/users.parquet")).column("user_id").to_pylist()
+    )
     assert set(lists["user_id"]) == set(users)
+    titles = pq.read_table(finished.path("data/02_intermediate/interactions/items.parquet")).to_pandas()
+    assert (lists["title"] == lists["item_id"].map(titles.set_index("item_id")["title"])).all()
     had = set(zip(interactions["user_id"], interactions["item_id"], strict=True))
     assert not set(zip(lists["user_id"], lists["item_id"], strict=True)) & had
     for _, rows in lists.groupby("user_id"):

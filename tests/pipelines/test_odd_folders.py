@@ -22,7 +22,7 @@ def test_the_whole_of_ncf_runs_in_folders_of_any_name(spark: SparkSession, tmp_p
     generated = next(project.path("data/01_raw/movielens").iterdir())
     raw = generated.rename(tmp_path / "raw [1] {2} #3 %204")  # without a comma, which would end the parameter
     parameters = f"movielens=ml-100k,movielens_path={raw},tables_path={tmp_path}/tables [1]"
-    done = project.run("--to-nodes", "split_movielens", "--params", parameters)
+    done = project.run("--to-nodes", "split_interactions", "--params", parameters)
     assert done.code == 0, done.err
     assert (tmp_path / "tables [1]").is_dir()
 

@@ -47,14 +47,14 @@ def kept(unclean: Path, spark: SparkSession, tmp_path_factory: pytest.TempPathFa
     done = project.run(*parameters(unclean))
     assert done.code == 0, done.err
     assert (
-        "MovieLens: 1,504 interactions of 62 users and 81 items; 1 earlier ratings of the same user and item left out; "
-        "3 ratings kept whose user (1 of them) or item (1) has no row in its table" in done.err
+        "Interactions: 1,504 interactions of 62 users and 81 items; 1 earlier rows of the same user and item left out; "
+        "3 interactions kept whose user (1 of them) or item (1) has no row in its table" in done.err
     )
     return project
 
 
 def quality(project: Project) -> dict[str, object]:
-    return json.loads(project.path("data/08_reporting/movielens/data_quality.json").read_text())
+    return json.loads(project.path("data/08_reporting/interactions/data_quality.json").read_text())
 
 
 def rows(project: Project, name: str) -> list[dict[str, object]]:
@@ -65,11 +65,12 @@ def rows(project: Project, name: str) -> list[dict[str, object]]:
 def test_what_was_found_is_counted_and_reported(kept: Project, unclean: Path) -> None:
     assert quality(kept) == {
         "data": {"dataset": "ml-100k", "source": str(unclean), "generated": False},
-        "ratings_read": 1505,
+        "rows_read": 1505,
+        "negatives_removed": 0,
         "duplicates_removed": 1,
         "orphan_users": 1,
         "orphan_items": 1,
-        "orphan_ratings": 3,
+        "orphan_interactions": 3,
         "orphan_policy": "keep",
         "users": 62,
         "items": 81,
@@ -85,9 +86,9 @@ def test_what_was_found_is_counted_and_reported(kept: Project, unclean: Path) ->
 @pytest.mark.slow
 def test_the_later_of_two_ratings_counts(kept: Project, unclean: Path) -> None:
     user, item, rating, _ = (unclean / "u.data").read_text().splitlines()[0].split("\t")
-    found = rows(kept, "data/02_intermediate/movielens/interactions.parquet")
+    found = rows(kept, "data/02_intermediate/interactions/interactions.parquet")
     (one,) = [row for row in found if (row["user_id"], row["item_id"]) == (int(user), int(item))]
-    assert (one["rating"], one["timestamp"]) == (6 - int(rating), LATER)
+    assert (one["weight"], one["timestamp"]) == (6 - int(rating), LATER)
 
 
 @pytest.mark.slow
@@ -123,9 +124,9 @@ def test_lists_are_for_everybody_and_say_who_answered(kept: Project) -> None:
 @pytest.mark.slow
 def test_ratings_of_the_unknown_can_be_dropped(unclean: Path, kept: Project, tmp_path: Path) -> None:
     project = kept.copy(tmp_path / "project")
-    done = project.run(*parameters(unclean, "movielens_cleaning.orphan_ratings=drop"), "--pipelines", "data_processing")
+    done = project.run(*parameters(unclean, "interactions_cleaning.orphans=drop"), "--pipelines", "data_processing")
     assert done.code == 0, done.err
-    assert "3 ratings dropped whose user" in done.err
+    assert "3 interactions dropped whose user" in done.err
     assert quality(project)["orphan_policy"] == "drop"
     assert (quality(project)["users"], quality(project)["items"], quality(project)["interactions"]) == (61, 80, 1501)
     train = pq.read_table(project.path("data/05_model_input/ncf/train.parquet"))
@@ -136,5 +137,5 @@ def test_ratings_of_the_unknown_can_be_dropped(unclean: Path, kept: Project, tmp
 def test_dropping_everything_is_an_error(project: Project, spark: SparkSession, unclean: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(unclean, tmp_path / "ml"))
     (folder / "u.user").write_text(f"{SILENT}|30|F|artist|12345\n")
-    line = project.run(*parameters(folder, "movielens_cleaning.orphan_ratings=drop")).error
-    assert line.startswith("no rating is left: all 1504 are of users or items without a row in their table")
+    line = project.run(*parameters(folder, "interactions_cleaning.orphans=drop")).error
+    assert line.startswith("no interaction is left: all 1504 are of users or items without a row in their table")

@@ -1,4 +1,5 @@
 import gzip
+import json
 import zipfile
 from pathlib import Path
 
@@ -7,9 +8,10 @@ from pyspark.sql import SparkSession
 
 from refusals import refuse
 from tandem.errors import UserError
-from tandem.sources.movielens import RawMovieLens, read_movielens
+from tandem.sources.movielens import movielens_schema, read_movielens
 from tandem.sources.movielens_files import locate_movielens
 from tandem.sources.movielens_formats import TableFormat
+from tandem.sources.schema import InteractionTables, LogSchema
 
 FLAGS = "|".join("0" * 19)
 
@@ -31,9 +33,12 @@ def _write(folder: Path, **changed: str) -> Path:
     return folder
 
 
-def _rows(raw: RawMovieLens) -> tuple[list[tuple], list[tuple], list[tuple]]:
+def _rows(raw: InteractionTables) -> tuple[list[tuple], list[tuple], list[tuple]]:
+    interactions = raw.interactions.select("user_id", "item_id", "weight", "timestamp")
+    users = raw.users.select("user_id", "gender", "age", "occupation", "zip_code")
+    items = raw.items.select("item_id", "title", "genres")
     return tuple(  # type: ignore[return-value]
-        sorted(tuple(row) for row in table.collect()) for table in (raw.ratings, raw.users, raw.items)
+        sorted(tuple(row) for row in table.collect()) for table in (interactions, users, items)
     )
 
 
@@ -43,18 +48,28 @@ def test_ml_100k_is_read_with_its_types(spark: SparkSession, tmp_path: Path) -> 
     assert ratings == [(1, 10, 5.0, 881250949), (1, 11, 3.5, 881250950), (2, 10, 1.0, 881250951)]
     assert users == [(1, "M", 24, "technician", "00501"), (2, "F", None, "other", "T8H1N")]
     assert items == [
-        (10, "Fête (1995)", 1994, ["Action"]),
-        (11, "No date (1996)", 1996, []),
-        (12, "unknown", None, []),
+        (10, "Fête (1995)", ["Action"]),
+        (11, "No date (1996)", []),
+        (12, "unknown", []),
     ]
-    assert raw.ratings.dtypes == [
-        ("user_id", "bigint"),
-        ("item_id", "bigint"),
-        ("rating", "double"),
-        ("timestamp", "bigint"),
+
+
+def test_tables_are_those_of_the_schema(spark: SparkSession, tmp_path: Path) -> None:
+    raw = read_movielens(spark, _write(tmp_path), "ml-100k", min_zip_code_users=3)
+    assert raw.interactions.dtypes == [
+        *(("user_id", "bigint"), ("item_id", "bigint"), ("weight", "double"), ("timestamp", "bigint")),
+        *(("label", "int"), ("split", "string")),
     ]
-    assert raw.users.dtypes[2] == ("age", "int")
-    assert raw.items.dtypes[2:] == [("year", "int"), ("genres", "array<string>")]
+    assert dict(raw.users.dtypes) == {
+        **{"user_id": "bigint", "key": "string", "age": "double"},
+        **dict.fromkeys(("gender", "occupation", "zip_code"), "string"),
+    }
+    assert raw.items.dtypes == [
+        *(("item_id", "bigint"), ("key", "string"), ("title", "string"), ("genres", "array<string>")),
+    ]
+    assert raw.schema == movielens_schema(3)
+    assert (raw.schema.user_ids, raw.schema.user_attributes[2].min_count) == ("whole", 3)
+    assert LogSchema.from_json(json.loads(json.dumps(raw.schema.to_json()))) == raw.schema
 
 
 def test_ml_1m_is_read_with_its_types(spark: SparkSession, tmp_path: Path) -> None:
@@ -64,7 +79,7 @@ def test_ml_1m_is_read_with_its_types(spark: SparkSession, tmp_path: Path) -> No
     ratings, users, items = _rows(read_movielens(spark, tmp_path, "ml-1m"))
     assert ratings == [(1, 661, 3.0, 978302109), (1, 1193, 5.0, 978300760)]
     assert users == [(1, "F", 1, "K-12 student", "48067"), (2, "M", 56, "99", "02460-1234")]
-    assert items == [(661, "Été (1996)", 1996, ["Animation", "Children's"]), (1193, "No genre", None, [])]
+    assert items == [(661, "Été (1996)", ["Animation", "Children's"]), (1193, "No genre", [])]
 
 
 def test_the_published_zip_is_read(spark: SparkSession, tmp_path: Path) -> None:
@@ -78,7 +93,7 @@ def test_the_published_zip_is_read(spark: SparkSession, tmp_path: Path) -> None:
 def test_genres_are_named_by_u_genre(spark: SparkSession, tmp_path: Path) -> None:
     folder = _write(tmp_path, item="10|A||||1|0|1\n11|B||||0|0|0\n")
     (folder / "u.genre").write_text("unknown|0\nNoir|1\nRoad|2\n\n")
-    assert _rows(read_movielens(spark, folder, "ml-100k"))[2] == [(10, "A", None, ["Road"]), (11, "B", None, [])]
+    assert _rows(read_movielens(spark, folder, "ml-100k"))[2] == [(10, "A", ["Road"]), (11, "B", [])]
     (folder / "u.genre").write_text("unknown|0\nNoir\n")
     with pytest.raises(UserError, match=r"u.genre, row 2: expected name\|1, found 'Noir'"):
         read_movielens(spark, folder, "ml-100k")
@@ -139,7 +154,7 @@ def test_java_and_python_agree_on_what_a_line_is(spark: SparkSession, tmp_path: 
     folder = _write(tmp_path, data=f"{GOOD} \t\n\t\n", item=f"10|Wait\x85 (1995)||||{FLAGS}\n \n")
     ratings, _, items = _rows(read_movielens(spark, folder, "ml-100k"))
     assert ratings == [(1, 10, 5.0, 881250949)]
-    assert items == [(10, "Wait\x85 (1995)", 1995, [])]
+    assert items == [(10, "Wait\x85 (1995)", [])]
 
 
 def test_malformed_rows_that_cannot_be_found_again_are_still_one_line(
@@ -170,13 +185,13 @@ def test_checking_is_one_query(spark: SparkSession, tmp_path: Path, monkeypatch:
 
 def test_the_published_files_are_read_whole(spark: SparkSession, movielens_dir: Path) -> None:
     small = read_movielens(spark, movielens_dir, "ml-100k")
-    assert [table.count() for table in (small.ratings, small.users, small.items)] == [100_000, 943, 1_682]
+    assert [table.count() for table in (small.interactions, small.users, small.items)] == [100_000, 943, 1_682]
     items = {row["item_id"]: row for row in small.items.collect()}
     assert items[1]["genres"] == ["Animation", "Children's", "Comedy"]
     assert items[543]["title"] == "Misérables, Les (1995)"
-    assert (items[267]["year"], items[267]["genres"]) == (None, [])
+    assert items[267]["genres"] == []
     large = read_movielens(spark, movielens_dir / "ml-1m", "ml-1m")
-    assert [table.count() for table in (large.ratings, large.users, large.items)] == [1_000_209, 6_040, 3_883]
+    assert [table.count() for table in (large.interactions, large.users, large.items)] == [1_000_209, 6_040, 3_883]
     assert large.users.where("user_id = 4").collect()[0]["zip_code"] == "02460"
 
 

@@ -12,7 +12,7 @@ from tandem.batches.rows import EpochKey
 from tandem.batches.shards import count_rows, read_columns
 from tandem.batches.stream_sizes import Shard, StreamSizes
 from tandem.batches.streaming import StreamedRows
-from tandem.datasets import MovieLensDataset, ParquetFolderDataset, RecSys2021Dataset, VocabulariesDataset
+from tandem.datasets import InteractionTablesDataset, ParquetFolderDataset, RecSys2021Dataset, VocabulariesDataset
 from tandem.datasets.user_errors import DatasetUserError
 from tandem.sources.synthetic_movielens import write_synthetic_movielens
 from tandem.storage import tables
@@ -103,22 +103,22 @@ def movielens(spark: SparkSession, s3: S3Server) -> RemotePath:
 
 
 def test_raw_movielens_is_read_from_an_address(movielens: RemotePath, s3: S3Server) -> None:
-    raw = MovieLensDataset("data", kind="ml-100k", path=str(movielens)).load()
-    assert (raw.ratings.count(), raw.users.count(), raw.items.count()) == (200, 20, 30)
+    raw = InteractionTablesDataset("data", kind="ml-100k", path=str(movielens)).load()
+    assert (raw.interactions.count(), raw.users.count(), raw.items.count()) == (200, 20, 30)
     (s3.disk(movielens) / "u.user").write_text("1|no age|M|writer|12345\n")
     s3.look_again()
     with pytest.raises(DatasetUserError, match=rf"^{movielens}/u\.user, row 1: "):
-        MovieLensDataset("data", kind="ml-100k", path=str(movielens)).load()
+        InteractionTablesDataset("data", kind="ml-100k", path=str(movielens)).load()
 
 
 def test_what_is_missing_of_raw_data_is_one_line(spark: SparkSession, s3: S3Server) -> None:
     bucket = s3.bucket()
     with pytest.raises(DatasetUserError, match=rf"^no MovieLens data: {bucket}raw does not exist"):
-        MovieLensDataset("data", kind="ml-100k", path=f"{bucket}raw").load()
+        InteractionTablesDataset("data", kind="ml-100k", path=f"{bucket}raw").load()
     (s3.disk(bucket) / "ml-100k.zip").write_bytes(b"PK")
     s3.look_again()
     with pytest.raises(DatasetUserError, match="a zip is read on this machine only"):
-        MovieLensDataset("data", kind="ml-100k", path=f"{bucket}ml-100k.zip").load()
+        InteractionTablesDataset("data", kind="ml-100k", path=f"{bucket}ml-100k.zip").load()
     with pytest.raises(DatasetUserError, match=r"^no RecSys Challenge 2021 data: s3://.* does not exist"):
         RecSys2021Dataset("data", kind="files", path=f"{bucket}raw").load()
 

@@ -166,7 +166,8 @@ def write_long_job(folder: Path, rows: int, limit_mb: float, epochs: int) -> Pat
             table = pa.table({name: column.astype(np.int32) for name, column in columns.items()})
             writer.write_table(table, row_group_size=62_500)
     settings = {"epochs": epochs, "batch_size": 20_000, "memory_limit_mb": limit_mb, "validation_users": 100}
-    document = job.model_dump(mode="json") | {"num_users": users + 1, "num_items": items + 1}
+    document = job.model_dump(mode="json")
+    document["users"]["num_ids"], document["items"]["num_ids"] = users + 1, items + 1
     document["parameters"] |= settings
     (folder / "job.json").write_text(NCFJob.model_validate(document).model_dump_json())
     return folder / "job.json"

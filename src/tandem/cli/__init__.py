@@ -16,6 +16,7 @@ from tandem import __version__
 from tandem.cli.data import download, generate
 from tandem.cli.logs import quiet_warnings
 from tandem.cli.one_line import OneLineGroup, one_line_at_the_end, one_line_errors
+from tandem.cli.recommend import recommend
 from tandem.cli.run_command import run
 from tandem.surroundings import own_pyspark_first
 
@@ -33,7 +34,7 @@ def cli() -> None:
     """Recommender workflows from raw logs to ranked lists."""
 
 
-for command in (run, generate, download):
+for command in (run, recommend, generate, download):
     cli.add_command(command)
 
 

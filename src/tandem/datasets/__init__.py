@@ -1,7 +1,7 @@
 """Kedro datasets that do not exist elsewhere. Importing them starts neither Spark nor a deep-learning framework."""
 
 from tandem.datasets.atomic_json import AtomicJSONDataset
-from tandem.datasets.movielens import MovieLensDataset
+from tandem.datasets.interaction_tables import InteractionTablesDataset
 from tandem.datasets.parquet_folder import ParquetFolderDataset
 from tandem.datasets.paths import PathDataset, StagedFolderDataset
 from tandem.datasets.plotly_json import PlotlyJSONDataset
@@ -10,7 +10,7 @@ from tandem.datasets.vocabularies import VocabulariesDataset
 
 __all__ = [
     "AtomicJSONDataset",
-    "MovieLensDataset",
+    "InteractionTablesDataset",
     "ParquetFolderDataset",
     "PathDataset",
     "PlotlyJSONDataset",

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 NODES = ",".join(
     (
-        *("clean_movielens", "split_movielens", "fit_ncf_features", "make_ncf_rows"),
+        *("clean_interactions", "split_interactions", "fit_ncf_features", "make_ncf_rows"),
         *("clean_recsys2021", "fit_recsys2021_features", "make_recsys2021_rows", "make_recsys2021_tables"),
     )
 )

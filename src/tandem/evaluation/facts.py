@@ -17,11 +17,27 @@ def source_facts(kind: str, path: str | None, folder: str) -> dict[str, Any]:
     """Which data were read: ``dataset``, ``source`` and ``generated``.
 
     Args:
-        kind: the parameter ``movielens`` or ``recsys2021``.
+        kind: the parameter ``movielens`` or ``recsys2021``, or ``tables``.
         path: as the user gave it.
         folder: where the data are without a path.
     """
     return {"dataset": kind, "source": str(path or folder), "generated": kind in GENERATED}
+
+
+def interaction_facts(
+    data: str, tables: Mapping[str, Any] | None, movielens: str, movielens_path: str | None
+) -> dict[str, Any]:
+    """``source_facts`` of interactions.
+
+    Args:
+        data: the parameter: ``movielens``, or ``tables`` of one's own.
+        tables: the parameter, for its path.
+        movielens: which MovieLens.
+        movielens_path: as the user gave it.
+    """
+    if data == "tables":
+        return source_facts("tables", (tables or {}).get("path"), ".")
+    return source_facts(movielens, movielens_path, "data/01_raw/movielens")
 
 
 def training_facts(
@@ -54,7 +70,7 @@ def training_facts(
 
 
 def described(quality: Mapping[str, Any], rows: int, noun: str) -> str:
-    """The data in a few words: "generated data of 40,000 ratings", or "ml-100k in PATH"."""
+    """The data in a few words: "generated data of 40,000 interactions", or "ml-100k in PATH"."""
     data = quality.get("data", {})
     if not data or data["generated"]:
         return f"generated data of {rows:,} {noun}" if data else f"{rows:,} {noun}"

@@ -1,18 +1,43 @@
 """Fitting the feature spec of user-item interactions, on training rows alone."""
 
+import math
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from tandem.errors import UserError
+from tandem.features.attribute_names import encoded_names
+from tandem.features.attributes import Recipe, raw_attributes
 from tandem.features.draws import seeded_hash
-from tandem.features.spec import BagFeature, FeatureSpec, MinMaxFeature, VocabularyFeature
+from tandem.features.spec import AnyFeature, BagFeature, FeatureSpec, MinMaxFeature, Table, VocabularyFeature
 from tandem.features.splits import TRAIN
 from tandem.features.vocabulary import by_frequency
 
 USER_TABLE = "user_features.parquet"
 ITEM_TABLE = "item_features.parquet"
+
+MAX_VALUES = 100_000
+"""Of one attribute: they stand in the spec, which every process reads."""
+
+
+class AnyAttribute(Protocol):
+    """A column of the users' or items' table: ``tandem.sources.schema.Attribute`` is one."""
+
+    @property
+    def name(self) -> str:
+        """In the table."""
+
+    @property
+    def kind(self) -> str:
+        """``category``, ``categories`` or ``number``."""
+
+    @property
+    def min_count(self) -> int:
+        """A category that fewer users (or items) have is unknown."""
 
 
 @dataclass
@@ -26,28 +51,37 @@ class _Seen:
     rows_digest: str = ""
 
 
+def recipes(users: Sequence[AnyAttribute], items: Sequence[AnyAttribute]) -> tuple[Recipe, ...]:
+    """How each attribute of users, then of items, is to be encoded, in their order."""
+    names = encoded_names([one.name for one in users], [one.name for one in items])
+    sides: tuple[tuple[Table, Sequence[AnyAttribute]], ...] = (("user", users), ("item", items))
+    return tuple(
+        Recipe(names[side][one.name], side, one.name, one.kind, one.min_count)
+        for side, attributes in sides
+        for one in attributes
+    )
+
+
 def fit_feature_spec(
-    with_split: DataFrame, users: DataFrame, items: DataFrame, *, min_zip_code_users: int = 1, seed: int = 0
+    with_split: DataFrame, users: DataFrame, items: DataFrame, attributes: Sequence[Recipe], *, seed: int = 0
 ) -> FeatureSpec:
     """The spec of users and items with at least one row whose ``split`` is ``"train"``; other rows are never read.
 
     - ``user``, ``item``: ids by ascending raw id; their vocabularies are the feature tables, named by ``path``.
-    - ``gender``, ``occupation``, ``zip_code`` and the bag ``genres``: ids by frequency over those users or items (not
-      over their interactions), ties by value. Zip codes of fewer than ``min_zip_code_users`` users are unknown.
-    - ``age``: smallest, largest and mean over those users.
+    - ``category``, ``categories``: ids by frequency over those users or items (not over their interactions), ties by
+      value. What fewer than ``min_count`` of them have is unknown.
+    - ``number``: smallest, largest and mean over those users or items; 0 where none of them has one.
 
     ``rows_digest`` follows the (user, item) pairs of those rows and the seed: two splits of the same interactions often
     have the same users, items and number of rows, and a model trained on one must not be tested on the other.
 
     One Spark job; what it collects are the distinct values of these columns.
+
+    Raises:
+        UserError: an attribute has more than ``MAX_VALUES`` categories.
     """
-    seen = _collect_seen(with_split.filter(F.col("split") == TRAIN), users, items, seed)
-    ages = [(float(age), count) for age, count in seen["age"].counts.items()]
-    known_ages = sum(count for _, count in ages)
+    seen = _collect_seen(with_split.filter(F.col("split") == TRAIN), users, items, attributes, seed)
     user, item = seen["user"], seen["item"]
-    zip_codes = by_frequency(seen["zip_code"].counts, min_zip_code_users)
-    genders, occupations = by_frequency(seen["gender"].counts), by_frequency(seen["occupation"].counts)
-    genres = by_frequency(seen["genres"].counts)
     return FeatureSpec(
         num_users=user.entities,
         num_items=item.entities,
@@ -56,69 +90,90 @@ def fit_feature_spec(
         features=(
             _id_vocabulary("user", user, USER_TABLE),
             _id_vocabulary("item", item, ITEM_TABLE),
-            _inline("gender", genders),
-            _inline("occupation", occupations),
-            _inline("zip_code", zip_codes, min_zip_code_users),
-            MinMaxFeature(
-                name="age",
-                table="user",
-                column="age",
-                min=min((age for age, _ in ages), default=0.0),
-                max=max((age for age, _ in ages), default=0.0),
-                mean=sum(age * count for age, count in ages) / max(known_ages, 1),
-            ),
-            BagFeature(name="genres", table="item", column="genres", size=len(genres) + 1, values=genres),
+            *(_fitted(one, seen[one.name].counts) for one in attributes),
         ),
     )
 
 
-def _collect_seen(train: DataFrame, users: DataFrame, items: DataFrame, seed: int) -> dict[str, _Seen]:
+def _fitted(recipe: Recipe, counts: dict[str, int]) -> AnyFeature:
+    name, table, column = recipe.name, recipe.table, recipe.column
+    if recipe.kind == "number":
+        numbers = {float(value): count for value, count in counts.items()}
+        # The exact sum: one that follows the order of the values would follow the partitioning.
+        total = math.fsum(value * count for value, count in numbers.items())
+        return MinMaxFeature(
+            name=name,
+            table=table,
+            column=column,
+            min=min(numbers, default=0.0),
+            max=max(numbers, default=0.0),
+            mean=total / max(sum(numbers.values()), 1),
+        )
+    values = by_frequency(counts, recipe.min_count)
+    if len(values) > MAX_VALUES:
+        raise UserError(_too_many(recipe, len(values)))
+    kind = BagFeature if recipe.kind == "categories" else VocabularyFeature
+    size, least = len(values) + 1, recipe.min_count
+    return kind(name=name, table=table, column=column, size=size, values=values, min_count=least)
+
+
+def _too_many(recipe: Recipe, found: int) -> str:
+    owners = f"at least {recipe.min_count:,} {recipe.table}s each" if recipe.min_count > 1 else "training rows"
+    return (
+        f"{recipe.table}s: {recipe.column} has {found:,} categories in {owners}, and at most {MAX_VALUES:,} can be "
+        "learnt; raise its min_count, or leave it out"
+    )
+
+
+def _collect_seen(
+    train: DataFrame, users: DataFrame, items: DataFrame, attributes: Sequence[Recipe], seed: int
+) -> dict[str, _Seen]:
     """Distinct values and how many users or items have them, for all columns in one job."""
-    pairs = F.bit_xor(seeded_hash(seed, "training rows", F.col("user_id"), F.col("item_id"))).alias("pairs")
-    sums = (F.count("*").alias("interactions"), pairs)
-    known_users = train.groupBy("user_id").agg(*sums).join(users, "user_id", "left")
-    known_items = train.groupBy("item_id").agg(*sums).join(items, "item_id", "left")
-    user_values = F.array(
-        _tagged("user", F.lit(None)),
-        *(_tagged(name, F.col(name)) for name in ("gender", "occupation", "zip_code", "age")),
-    )
-    item_values = F.concat(
-        F.array(_tagged("item", F.lit(None))),
-        F.transform(F.coalesce(F.array_distinct("genres"), F.array()), lambda genre: _tagged("genres", genre)),
-    )
-    values = _exploded(known_users, "user_id", user_values).unionByName(_exploded(known_items, "item_id", item_values))
+    pairs = F.bit_xor(seeded_hash(seed, "training rows", F.col("user_id"), F.col("item_id"))).alias("_pairs")
+    sums = (F.count("*").alias("_interactions"), pairs)
+
+    def values(side: Table, raw: DataFrame) -> DataFrame:
+        key, mine = f"{side}_id", [one for one in attributes if one.table == side]
+        known = train.groupBy(key).agg(*sums)
+        return _exploded(known.join(raw_attributes(raw, mine, key), key, "left"), side, mine)
+
+    found = values("user", users).unionByName(values("item", items)).toArrow()
     seen: dict[str, _Seen] = defaultdict(_Seen)
-    for row in values.collect():
-        if row["value"] is not None:
-            seen[row["name"]].counts[row["value"]] = row["entities"]
-        elif row["name"] in ("user", "item"):
-            digests = (f"{row[name] % 2**64:016x}" for name in ("digest", "rows_digest"))
-            seen[row["name"]] = _Seen({}, row["entities"], row["interactions"], *digests)
+    for batch in found.to_batches(max_chunksize=10_000):
+        for row in batch.to_pylist():
+            if row["value"] is not None:
+                seen[row["name"]].counts[row["value"]] = row["entities"]
+            elif row["name"] in ("user", "item"):
+                digests = (f"{row[name] % 2**64:016x}" for name in ("digest", "rows_digest"))
+                seen[row["name"]] = _Seen({}, row["entities"], row["interactions"], *digests)
     return seen
+
+
+def _exploded(known: DataFrame, side: Table, attributes: Sequence[Recipe]) -> DataFrame:
+    """A row for each value of each attribute (named as it is encoded), and one of the side itself, without a value."""
+    single = [_tagged(one.name, F.col(one.name)) for one in attributes if one.kind != "categories"]
+    several = [_all_tagged(one.name) for one in attributes if one.kind == "categories"]
+    values = F.concat(F.array(_tagged(side, F.lit(None)), *single), *several)
+    hashed = F.xxhash64(f"{side}_id").alias("_hash")
+    rows = known.select(hashed, "_interactions", "_pairs", F.explode(values).alias("of"))
+    return rows.groupBy("of.name", "of.value").agg(
+        F.count("*").alias("entities"),
+        F.sum("_interactions").alias("interactions"),
+        F.bit_xor("_hash").alias("digest"),
+        F.bit_xor("_pairs").alias("rows_digest"),
+    )
+
+
+def _all_tagged(name: str) -> Column:
+    return F.transform(F.coalesce(F.array_distinct(name), F.array()), lambda value: _tagged(name, value))
 
 
 def _tagged(name: str, value: Column) -> Column:
     return F.struct(F.lit(name).alias("name"), value.cast("string").alias("value"))
 
 
-def _exploded(known: DataFrame, key: str, values: Column) -> DataFrame:
-    rows = known.select(F.xxhash64(key).alias("hash"), "interactions", "pairs", F.explode(values).alias("of"))
-    return rows.groupBy("of.name", "of.value").agg(
-        F.count("*").alias("entities"),
-        F.sum("interactions").alias("interactions"),
-        F.bit_xor("hash").alias("digest"),
-        F.bit_xor("pairs").alias("rows_digest"),
-    )
-
-
 def _id_vocabulary(name: str, seen: _Seen, path: str) -> VocabularyFeature:
-    table = "user" if name == "user" else "item"
+    table: Table = "user" if name == "user" else "item"
     return VocabularyFeature(
         name=name, table=table, column=f"{name}_id", size=seen.entities + 1, path=path, digest=seen.digest or "0" * 16
-    )
-
-
-def _inline(name: str, values: tuple[str, ...], min_count: int = 1) -> VocabularyFeature:
-    return VocabularyFeature(
-        name=name, table="user", column=name, size=len(values) + 1, values=values, min_count=min_count
     )

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from tandem.errors import UserError
 from tandem.features.draws import seeded_hash
 
-SplitMethod = Literal["random", "leave_one_out", "temporal"]
+SplitMethod = Literal["random", "leave_one_out", "temporal", "given"]
 
 TRAIN = "train"
 VALIDATION = "validation"
@@ -31,9 +31,14 @@ def split_interactions(interactions: DataFrame, method: SplitMethod, test_fracti
       hash of (user, item). A user with one row is all training. ``test_fraction`` and ``seed`` play no part.
     - ``temporal``: the latest ``test_fraction`` of all rows, cut at one point in time. Rows at that very time are all
       training, so the test part may be smaller than asked for. Users seen only after the cut stay in test, as unknown.
+    - ``given``: as the column ``split`` of the interactions says, ``"validation"`` rows included. ``test_fraction`` and
+      ``seed`` play no part.
 
-    Raises ``UserError`` for ``temporal`` when no row is later than the cut. That method runs one small job.
+    Without times, ``leave_one_out`` draws each user's row. Raises ``UserError`` for ``temporal`` when no row is later
+    than the cut (that method runs one small job), and for ``given`` without such a column.
     """
+    if method == "given":
+        return _as_given(interactions)
     if method == "temporal":
         is_test = F.col("timestamp") > _time_cut(interactions, test_fraction)
     elif method == "leave_one_out":
@@ -48,8 +53,11 @@ def validation_split(with_split: DataFrame, method: SplitMethod, fraction: float
 
     ``random`` and ``temporal`` hold out floor(n * fraction) of each user's n training rows, drawn by hash;
     ``leave_one_out`` each user's latest training row, so that the validation asks the question of the test. A user
-    with one training row keeps it.
+    with one training row keeps it. Of a ``given`` split with rows for validation these stay, and are all there are; one
+    without is treated as ``random`` is. To look, that method runs one small job.
     """
+    if method == "given" and with_split.where(F.col("split") == VALIDATION).take(1):
+        return with_split
     in_train = F.col("split") == TRAIN
     if method == "leave_one_out":
         held_out = _is_latest(in_train)
@@ -64,12 +72,18 @@ def check_parts(with_split: DataFrame, method: SplitMethod, *, validated: bool) 
     Either comes of users with few rows each, however many users there are, and would be met only after the training.
     """
     found = with_split.agg(*(F.bool_or(F.col("split") == part).alias(part) for part in (TEST, VALIDATION))).first()
-    if found is None or not found[TEST]:
+    tested = found is not None and found[TEST]
+    if method == "given" and not tested:
+        raise UserError(
+            "ncf.split: given leaves no rows to test on: none of the interactions is marked test in the log's own "
+            "split; mark some, or use another split"
+        )
+    if not tested:
         raise UserError(
             f"ncf.split: {method} leaves no rows to test on: no user has enough interactions; "
             + ("use another split" if method == "leave_one_out" else "raise ncf.test_fraction or use another split")
         )
-    if validated and not found[VALIDATION]:
+    if validated and (found is None or not found[VALIDATION]):
         raise UserError(
             "ncf.validation_fraction: no user has enough training rows to hold one out, which early stopping needs; "
             "raise it, or set ncf.early_stopping to null"
@@ -97,6 +111,15 @@ def _is_latest(among: Column) -> Column:
     draw = seeded_hash(0, "latest", F.col("user_id"), F.col("item_id"))
     by_time = user.orderBy(among.desc(), F.col("timestamp").desc(), draw, F.col("item_id"))
     return (F.row_number().over(by_time) == 1) & (F.count_if(among).over(user) > 1)
+
+
+def _as_given(interactions: DataFrame) -> DataFrame:
+    if "split" not in interactions.columns:
+        raise UserError(
+            "ncf.split: given needs the log's own split, and it has none; name its column or its files "
+            "(tables.interactions), or use random, leave_one_out or temporal"
+        )
+    return interactions.withColumn("split", F.coalesce("split", F.lit(TRAIN)))
 
 
 def _time_cut(interactions: DataFrame, test_fraction: float) -> int:

@@ -3,43 +3,44 @@
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
+from tandem.features.attributes import encoded_attributes, raw_attributes
 from tandem.features.spec import FeatureSpec, Table
 from tandem.features.splits import TRAIN
-from tandem.features.vocabulary import UNKNOWN, encode, missing, number_ids, small
+from tandem.features.vocabulary import UNKNOWN, missing, number_ids, small
 
-MODEL_INPUT_COLUMNS = (
-    "user_id",
-    "item_id",
-    "user",
-    "item",
-    "label",
-    "gender",
-    "occupation",
-    "zip_code",
-    "age",
-    "genres",
-    "timestamp",
-)
-"""The columns of processed training and test rows, in their order."""
+
+def model_input_columns(spec: FeatureSpec) -> tuple[str, ...]:
+    """The columns of processed training and test rows, in their order; ``validation`` follows."""
+    features = (*spec.side_features("user"), *spec.side_features("item"))
+    return ("user_id", "item_id", "user", "item", "label", *(one.name for one in features), "timestamp")
 
 
 def user_features(with_split: DataFrame, users: DataFrame, spec: FeatureSpec) -> DataFrame:
-    """One row per user with a training interaction: user int (1..U), user_id, gender, occupation, zip_code, age."""
+    """One row per user with a training interaction: user int (1..U), user_id, and its encoded attributes."""
     train = with_split.filter(F.col("split") == TRAIN)
-    encoded = number_ids(train, "user_id", "user").join(users, "user_id", "left")
-    return encoded.select("user", "user_id", *(encode(f) for f in spec.side_features("user")))
+    return _encoded(number_ids(train, "user_id", "user"), users, spec, "user")
 
 
 def item_features(with_split: DataFrame, items: DataFrame, spec: FeatureSpec) -> DataFrame:
     """One row per item with a training interaction.
 
-    Columns item int (1..I), item_id, genres array<int>, title, popularity long (its training interactions).
+    Columns item int (1..I), item_id, its encoded attributes, title, popularity long (its training interactions).
     """
     train = with_split.filter(F.col("split") == TRAIN)
     counts = train.groupBy("item_id").agg(F.count("*").alias("popularity"))
     numbered = small(number_ids(counts, "item_id", "item"), spec.num_items)
-    encoded = counts.join(numbered, "item_id").join(items, "item_id", "left")
-    return encoded.select("item", "item_id", *(encode(f) for f in spec.side_features("item")), "title", "popularity")
+    known = counts.join(numbered, "item_id").join(items.select("item_id", "title"), "item_id", "left")
+    encoded = _encoded(known, items, spec, "item")
+    return encoded.select("item", "item_id", *(f.name for f in spec.side_features("item")), "title", "popularity")
+
+
+def _encoded(known: DataFrame, raw: DataFrame, spec: FeatureSpec, table: Table) -> DataFrame:
+    """Known users or items with their encoded attributes, in the spec's order."""
+    key, features = f"{table}_id", spec.side_features(table)
+    joined = known.join(raw_attributes(raw, features, key), key, "left")
+    encoded = encoded_attributes(joined, features, key)
+    names = [one.name for one in features]
+    return encoded.select(table, key, *names, *(name for name in known.columns if name not in (table, key)))
 
 
 def encode_rows(
@@ -55,7 +56,7 @@ def encode_rows(
 
     A user or item that is not in its feature table (``user_features``, ``item_features``) has id 0; its side features
     are encoded from the raw table ``users`` or ``items`` where that is given and holds it, and are those of missing
-    values otherwise. No row is lost. Columns are ordered as ``MODEL_INPUT_COLUMNS``, as far as ``rows`` has them
+    values otherwise. No row is lost. Columns are ordered as ``model_input_columns``, as far as ``rows`` has them
     (label, timestamp); further columns of ``rows`` follow. Training rows hold known ids alone and need no raw tables.
     """
     sides_of_user = small(_sides(user_table, users, spec, "user"), spec.num_users)
@@ -64,7 +65,7 @@ def encode_rows(
     filled = {f.name: F.coalesce(F.col(f.name), missing(f)) for f in spec.features if f.name not in ("user", "item")}
     ids = {name: F.coalesce(F.col(name), F.lit(UNKNOWN)) for name in ("user", "item")}
     complete = joined.withColumns(filled | ids)
-    first = [name for name in MODEL_INPUT_COLUMNS if name in complete.columns]
+    first = [name for name in model_input_columns(spec) if name in complete.columns]
     return complete.select(*first, *(name for name in rows.columns if name not in first))
 
 
@@ -74,7 +75,6 @@ def _sides(known: DataFrame, raw: DataFrame | None, spec: FeatureSpec, table: Ta
     known = known.select(table, key, *(f.name for f in features))
     if raw is None:
         return known
-    unseen = raw.join(known.select(key), key, "left_anti")
-    return known.unionByName(
-        unseen.select(F.lit(UNKNOWN).cast("int").alias(table), key, *(encode(f) for f in features))
-    )
+    unseen = raw_attributes(raw, features, key).join(known.select(key), key, "left_anti")
+    encoded = encoded_attributes(unseen, features, key).withColumn(table, F.lit(UNKNOWN).cast("int"))
+    return known.unionByName(encoded.select(*known.columns))

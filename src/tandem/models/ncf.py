@@ -85,12 +85,15 @@ class Side(nn.Module):
         self.gmf = nn.Embedding(sizes.num_ids, parameters.gmf_dim)
         self.mlp = nn.Embedding(sizes.num_ids, parameters.mlp_dim)
         side_dim = parameters.side_dim
-        used = side_dim > 0
-        categorical = sizes.categorical if used else {}
-        bags = sizes.bags if used else {}
-        self.num_numeric = len(sizes.numeric) if used else 0
-        self.categorical = nn.ModuleDict({name: nn.Embedding(size, side_dim) for name, size in categorical.items()})
-        self.bags = nn.ModuleDict({name: nn.Linear(size, side_dim, bias=False) for name, size in bags.items()})
+        self.features = sizes if side_dim > 0 else SideSizes(num_ids=sizes.num_ids)
+        categorical, bags = self.features.categorical, self.features.bags
+        self.num_numeric = len(self.features.numeric)
+        self.categorical = nn.ModuleDict(
+            {_module_name(name): nn.Embedding(size, side_dim) for name, size in categorical.items()}
+        )
+        self.bags = nn.ModuleDict(
+            {_module_name(name): nn.Linear(size, side_dim, bias=False) for name, size in bags.items()}
+        )
         width = parameters.mlp_dim + side_dim * (len(categorical) + len(bags)) + self.num_numeric
         self.first_layer = nn.Linear(width, parameters.hidden_units[0], bias=bias)
         self.register_buffer("codes", torch.zeros(sizes.num_ids, len(categorical), dtype=torch.int64))
@@ -100,12 +103,12 @@ class Side(nn.Module):
 
     def fill(self, table: SideTable) -> None:
         """Set the side features; the names and sizes must be those that the side was built with."""
-        for column, name in enumerate(self.categorical):
+        for column, name in enumerate(self.features.categorical):
             self.codes[:, column] = torch.from_numpy(table.categorical[name])
-        for name in self.bags:
+        for name in self.features.bags:
             self.get_buffer(f"bag_{name}").copy_(torch.from_numpy(table.bags[name]))
         for column in range(self.num_numeric):
-            self.numbers[:, column] = torch.from_numpy(table.numeric[self.sizes.numeric[column]])
+            self.numbers[:, column] = torch.from_numpy(table.numeric[self.features.numeric[column]])
 
     def forward(self, ids_B: Tensor) -> SideRows:
         """GMF embedding, and half of the first MLP layer, of each id."""
@@ -127,7 +130,7 @@ class Side(nn.Module):
             codes = self.codes if ids_B is None else self.codes[ids_B]
             tables = (layer.get_parameter("weight") for layer in self.categorical.values())
             parts += [gather(table, codes[:, column]) for column, table in enumerate(tables)]
-        for name, layer in self.bags.items():
+        for name, layer in zip(self.features.bags, self.bags.values(), strict=True):
             bag = self.get_buffer(f"bag_{name}")
             parts.append(layer(bag if ids_B is None else bag[ids_B]))
         if self.num_numeric:
@@ -138,6 +141,12 @@ class Side(nn.Module):
     def _drop(self, values: Tensor) -> Tensor:
         """Dropout of embeddings: one mask per id and step, the same for all rows of that id where it can be."""
         return dropout(values, self.dropout, training=self.training)
+
+
+def _module_name(name: str) -> str:
+    """A feature's name as that of a module, of which PyTorch has words of its own: ``type``, ``items``, ``keys``."""
+    taken = hasattr(nn.ModuleDict, name) or name in ("training", "gmf")
+    return f"feature_{name}" if taken or name.startswith("feature_") else name
 
 
 class NeuMF(nn.Module):

@@ -7,7 +7,8 @@ as JSON.
 from tandem.parameters.closed import Fraction, Parameters, Rate, Seed
 from tandem.parameters.data import DataParameters, Future, MovieLensSource, RecSys2021Source
 from tandem.parameters.distributed import ChosenMpi, DistributedParameters
-from tandem.parameters.movielens import MovieLensParameters, SyntheticMovieLens
+from tandem.parameters.interactions import CleaningParameters
+from tandem.parameters.movielens import SyntheticMovieLens
 from tandem.parameters.ncf import NCFBaselineParameters, NCFEarlyStoppingParameters, NCFParameters, NeuMFParameters
 from tandem.parameters.recsys2021 import RecSys2021FeatureParameters
 from tandem.parameters.spark import KubernetesParameters, SparkParameters
@@ -30,6 +31,7 @@ from tandem.parameters.wide_and_deep import (
 
 __all__ = [
     "ChosenMpi",
+    "CleaningParameters",
     "DataParameters",
     "DistributedParameters",
     "EarlyStoppingParameters",
@@ -37,7 +39,6 @@ __all__ = [
     "Future",
     "IndexParameters",
     "KubernetesParameters",
-    "MovieLensParameters",
     "MovieLensSource",
     "NCFBaselineParameters",
     "NCFEarlyStoppingParameters",

@@ -1,6 +1,6 @@
 """Parameters of MovieLens data."""
 
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
@@ -22,12 +22,3 @@ class SyntheticMovieLens(Parameters):
                 f"for at most {self.users * self.items}, or for more users or items"
             )
         return self
-
-
-class MovieLensParameters(Parameters):
-    """What to do with rows that a real log has and a clean one has not."""
-
-    orphan_ratings: Literal["keep", "drop"] = Field(
-        default="keep",
-        description="ratings whose user or item has no row in its table: kept with unknown features, or dropped",
-    )

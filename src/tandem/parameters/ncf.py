@@ -53,12 +53,12 @@ class NCFParameters(TrainingParameters):
     """Neural collaborative filtering: data, model, training, lists and baselines."""
 
     # Data.
-    split: Literal["random", "leave_one_out", "temporal"] = "random"
+    split: Literal["random", "leave_one_out", "temporal", "given"] = "random"
     test_fraction: Fraction = Field(
         default=0.2, description="of each user's interactions (random) or of all (temporal)"
     )
     negatives_per_positive: int = Field(default=4, ge=0, description="stored negatives, fixed and seeded")
-    min_zip_code_users: int = Field(default=2, ge=1, description="rarer zip codes are unknown (id 0)")
+    min_zip_code_users: int = Field(default=2, ge=1, description="of MovieLens: rarer zip codes are unknown (id 0)")
 
     # Model.
     model: NeuMFParameters = NeuMFParameters()
@@ -93,7 +93,7 @@ class NCFParameters(TrainingParameters):
     publish: Literal["auto", "evaluated", "all"] = Field(
         default="auto",
         description="evaluated: the model of the report makes the lists; all: a last one does, trained on the test "
-        "rows too, for as many epochs; auto: all for a log of your own (movielens: parquet), else evaluated",
+        "rows too, for as many epochs; auto: all for tables of your own (data: tables), else evaluated",
     )
     memory_limit_mb: float | None = Field(
         default=None,
@@ -107,12 +107,12 @@ class NCFParameters(TrainingParameters):
 
     # Lists and report.
     top_n: int = Field(default=10, ge=1)
-    recommend_users: Literal["all"] | tuple[int, ...] = "all"
+    recommend_users: Literal["all"] | tuple[int | str, ...] = "all"
     baselines: NCFBaselineParameters = NCFBaselineParameters()
 
-    def publishes_all(self, movielens: str) -> bool:
-        """Whether the published model learns the test rows too; movielens: which data there are."""
-        return self.publish == "all" or (self.publish == "auto" and movielens == "parquet")
+    def publishes_all(self, data: str) -> bool:
+        """Whether the published model learns the test rows too; data: ``movielens``, or ``tables`` of one's own."""
+        return self.publish == "all" or (self.publish == "auto" and data == "tables")
 
     @model_validator(mode="after")
     def _consistent(self) -> "NCFParameters":

@@ -1,4 +1,4 @@
-"""From raw ratings to interactions: one row per user and item, and an account of what was left out."""
+"""From a raw log to interactions: one row per user and item, and an account of what was left out."""
 
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -7,20 +7,24 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from tandem.errors import UserError
-from tandem.sources.movielens import RawMovieLens, TableRead
+from tandem.sources.schema import InteractionTables, TableRead
 
 OrphanPolicy = Literal["keep", "drop"]
+
+COLUMNS = ("user_id", "item_id", "weight", "timestamp")
+"""Of interactions; ``split`` follows where the log has one."""
 
 
 @dataclass(frozen=True)
 class DataQuality:
     """What was read, and what became of it. Orphans are counted among the rows without duplicates."""
 
-    ratings_read: int
+    rows_read: int
+    negatives_removed: int  # rows with label 0
     duplicates_removed: int
-    orphan_users: int  # users with ratings, but without a row in the users' table
+    orphan_users: int  # users with interactions, but without a row in the users' table
     orphan_items: int
-    orphan_ratings: int  # ratings of such a user or such an item
+    orphan_interactions: int  # of such a user or such an item
     orphan_policy: OrphanPolicy
     users: int  # with at least one interaction
     items: int
@@ -30,12 +34,14 @@ class DataQuality:
     def summary(self) -> str:
         """One line for the log."""
         parts = [f"{self.interactions:,} interactions of {self.users:,} users and {self.items:,} items"]
+        if self.negatives_removed:
+            parts.append(f"{self.negatives_removed:,} rows with label 0 left out")
         if self.duplicates_removed:
-            parts.append(f"{self.duplicates_removed:,} earlier ratings of the same user and item left out")
-        if self.orphan_ratings:
+            parts.append(f"{self.duplicates_removed:,} earlier rows of the same user and item left out")
+        if self.orphan_interactions:
             fate = "kept" if self.orphan_policy == "keep" else "dropped"
             parts.append(
-                f"{self.orphan_ratings:,} ratings {fate} whose user ({self.orphan_users:,} of them) or item "
+                f"{self.orphan_interactions:,} interactions {fate} whose user ({self.orphan_users:,} of them) or item "
                 f"({self.orphan_items:,}) has no row in its table"
             )
         if self.read:
@@ -48,67 +54,85 @@ def _told(name: str, read: TableRead) -> str:
     return f"{read.rows:,} rows of {name}{files}"
 
 
-def clean_interactions(raw: RawMovieLens, orphan_ratings: OrphanPolicy) -> tuple[DataFrame, DataQuality]:
-    """Keep the latest rating of each (user, item), ties the higher one; keep or drop orphans by the policy.
+def clean_interactions(raw: InteractionTables, orphans: OrphanPolicy) -> tuple[DataFrame, DataQuality]:
+    """Keep the latest positive row of each (user, item), ties the one of more weight; keep or drop orphans.
+
+    Rows with label 0 are no interactions. Of rows of one time and weight in several parts of a given split, one in
+    training comes first.
 
     Returns:
-        The interactions (user_id long, item_id long, rating double, timestamp long), lazily, and their quality, which
-        costs one Spark job.
+        The interactions (``COLUMNS``, and ``split`` where the log has one), lazily, and their quality, which costs one
+        Spark job.
 
     Raises:
         UserError: nothing is left.
     """
     # Kept, as the files would otherwise be read and grouped a second time to be written.
-    pairs = _one_per_pair(raw.ratings).persist()
-    flagged = _flag_orphans(pairs, raw)
-    kept = F.lit(True) if orphan_ratings == "keep" else ~(F.col("orphan_user") | F.col("orphan_item"))
-    quality = replace(_measure(flagged.withColumn("kept", kept), orphan_ratings), read=raw.read)
+    pairs = _one_per_pair(raw.interactions).persist()
+    flagged = _flag_orphans(pairs.where("positives > 0"), raw)
+    kept = F.lit(True) if orphans == "keep" else ~(F.col("orphan_user") | F.col("orphan_item"))
+    read = pairs.agg(F.sum("times").alias("rows_read"), F.sum("positives").alias("positive_rows"))
+    quality = replace(_measure(flagged.withColumn("kept", kept), read, orphans), read=raw.read)
     if quality.interactions == 0:
-        raise UserError(
-            f"no rating is left: all {quality.orphan_ratings} are of users or items without a row in their table; "
-            "check that the files belong together, or set movielens_cleaning.orphan_ratings=keep"
-        )
+        raise UserError(_nothing_left(quality))
+    columns = (*COLUMNS, "split") if raw.schema.has_split else COLUMNS
     # Without orphans there is nothing to drop: the plan is spared its joins.
-    if orphan_ratings == "keep" or quality.orphan_ratings == 0:
-        return _interactions(pairs), quality
-    return _interactions(flagged.where(kept)), quality
+    if orphans == "keep" or quality.orphan_interactions == 0:
+        return _interactions(pairs.where("positives > 0"), columns), quality
+    return _interactions(flagged.where(kept), columns), quality
 
 
-def _one_per_pair(ratings: DataFrame) -> DataFrame:
-    latest = F.max(F.struct("timestamp", "rating")).alias("latest")
-    return ratings.groupBy("user_id", "item_id").agg(latest, F.count(F.lit(1)).alias("times"))
+def _nothing_left(quality: DataQuality) -> str:
+    if not quality.orphan_interactions:
+        return (
+            f"no interaction is left: all {quality.rows_read:,} rows of the log have label 0; check which column the "
+            "label is, and which of its values are 1"
+        )
+    return (
+        f"no interaction is left: all {quality.orphan_interactions} are of users or items without a row in their "
+        "table; check that the files belong together, or set interactions_cleaning.orphans=keep"
+    )
 
 
-def _flag_orphans(pairs: DataFrame, raw: RawMovieLens) -> DataFrame:
+def _one_per_pair(rows: DataFrame) -> DataFrame:
+    positive = F.col("label") == 1
+    # "validation" > "train" > "test": what is trained on is not tested.
+    latest = F.max(F.when(positive, F.struct("timestamp", "weight", "split"))).alias("latest")
+    counts = F.count(F.lit(1)).alias("times"), F.count_if(positive).alias("positives")
+    return rows.groupBy("user_id", "item_id").agg(latest, *counts)
+
+
+def _flag_orphans(pairs: DataFrame, raw: InteractionTables) -> DataFrame:
     users = raw.users.select("user_id", F.lit(False).alias("orphan_user"))
     items = raw.items.select("item_id", F.lit(False).alias("orphan_item"))
     joined = pairs.join(users, "user_id", "left").join(items, "item_id", "left")
     return joined.fillna(True, ["orphan_user", "orphan_item"])
 
 
-def _interactions(pairs: DataFrame) -> DataFrame:
-    return pairs.select(
-        "user_id", "item_id", F.col("latest.rating").alias("rating"), F.col("latest.timestamp").alias("timestamp")
-    )
+def _interactions(pairs: DataFrame, columns: tuple[str, ...]) -> DataFrame:
+    ids = ("user_id", "item_id")
+    return pairs.select(*ids, *(F.col(f"latest.{name}").alias(name) for name in columns if name not in ids))
 
 
-def _measure(flagged: DataFrame, policy: OrphanPolicy) -> DataQuality:
-    counts = (
-        flagged.agg(
-            F.sum("times").alias("ratings_read"),
-            F.count(F.lit(1)).alias("pairs"),
-            _distinct("user_id", F.col("orphan_user")).alias("orphan_users"),
-            _distinct("item_id", F.col("orphan_item")).alias("orphan_items"),
-            F.count_if(F.col("orphan_user") | F.col("orphan_item")).alias("orphan_ratings"),
-            _distinct("user_id", F.col("kept")).alias("users"),
-            _distinct("item_id", F.col("kept")).alias("items"),
-            F.count_if("kept").alias("interactions"),
-        )
-        .collect()[0]
-        .asDict()
+def _measure(flagged: DataFrame, read: DataFrame, policy: OrphanPolicy) -> DataQuality:
+    counted = flagged.agg(
+        F.count(F.lit(1)).alias("pairs"),
+        _distinct("user_id", F.col("orphan_user")).alias("orphan_users"),
+        _distinct("item_id", F.col("orphan_item")).alias("orphan_items"),
+        F.count_if(F.col("orphan_user") | F.col("orphan_item")).alias("orphan_interactions"),
+        _distinct("user_id", F.col("kept")).alias("users"),
+        _distinct("item_id", F.col("kept")).alias("items"),
+        F.count_if("kept").alias("interactions"),
     )
-    read, pairs = counts.pop("ratings_read") or 0, counts.pop("pairs")
-    return DataQuality(ratings_read=read, duplicates_removed=read - pairs, orphan_policy=policy, **counts)
+    counts = counted.crossJoin(read).collect()[0].asDict()
+    pairs, rows_read, positives = (counts.pop(name) or 0 for name in ("pairs", "rows_read", "positive_rows"))
+    return DataQuality(
+        rows_read=rows_read,
+        negatives_removed=rows_read - positives,
+        duplicates_removed=positives - pairs,
+        orphan_policy=policy,
+        **counts,
+    )
 
 
 def _distinct(column: str, where: Column) -> Column:

@@ -1,4 +1,4 @@
-"""Reading MovieLens as published (ml-100k, ml-1m) into three Spark tables, checked line by line.
+"""Reading MovieLens as published (ml-100k, ml-1m), checked line by line.
 
 Source: Harper and Konstan 2015, https://doi.org/10.1145/2827872, and the README of each archive.
 """
@@ -7,7 +7,7 @@ import io
 import logging
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 
@@ -28,37 +28,13 @@ from tandem.sources.movielens_formats import (
 from tandem.sources.movielens_names import ML_100K_GENRES
 from tandem.sources.parquet_rows import READ_OPTIONS
 from tandem.sources.raw_texts import check_plain
+from tandem.sources.schema import Attribute, InteractionTables, LogSchema, TableRead
 from tandem.storage.filesystems import explaining_reads, is_file, open_binary, read_text, size_of
 from tandem.storage.locations import LITERALLY, Location, spark_address
 
 logger = logging.getLogger(__name__)
 
 BLANK = " \t"  # a line of these alone has no row; Java and Python would each call other characters white space
-
-
-@dataclass(frozen=True)
-class TableRead:
-    """How much of a table was read: of how many files, and how many rows."""
-
-    files: int
-    rows: int
-
-
-@dataclass(frozen=True)
-class RawMovieLens:
-    """The three tables of a MovieLens publication.
-
-    Attributes:
-        ratings: user_id long, item_id long, rating double, timestamp long (seconds).
-        users: user_id long, gender string (F, M or null), age int, occupation string, zip_code string; one row a user.
-        items: item_id long, title string, year int or null, genres array of names (empty when none); one row an item.
-        read: what was read of each table, by the name that its file or folder has.
-    """
-
-    ratings: DataFrame
-    users: DataFrame
-    items: DataFrame
-    read: dict[str, TableRead] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -74,8 +50,20 @@ class _Table:
 
 
 @explaining_reads()
-def read_movielens(spark: SparkSession, path: Location, kind: MovieLensKind, work: Path | None = None) -> RawMovieLens:
+def read_movielens(
+    spark: SparkSession, path: Location, kind: MovieLensKind, work: Path | None = None, *, min_zip_code_users: int = 1
+) -> InteractionTables:
     """Read the files of ``kind`` below ``path`` (see :func:`locate_movielens`), checking every line in one Spark job.
+
+    A rating is the weight of its interaction. Of users there are ``gender`` (F, M or null), ``occupation``,
+    ``zip_code`` and ``age``, of items the title and ``genres`` (names, empty when none).
+
+    Args:
+        spark: the session.
+        path: the folder or zip.
+        kind: which publication.
+        work: the folder that a zip is extracted in.
+        min_zip_code_users: zip codes of fewer users are to be unknown.
 
     Raises:
         UserError: a missing, empty, unreadable or truncated file, or a malformed line: named with file, row and column.
@@ -98,7 +86,22 @@ def read_movielens(spark: SparkSession, path: Location, kind: MovieLensKind, wor
     _compare_with_info(folder / "u.info", counts[0])
     read = {table.path.name: TableRead(1, count) for table, count in zip(tables, counts, strict=True)}
     ratings_read, users_read, items_read = (table.read() for table in tables)
-    return RawMovieLens(ratings_read, users_read, items_read, read)
+    schema = movielens_schema(min_zip_code_users)
+    return InteractionTables(ratings_read, users_read, items_read, schema, read)
+
+
+def movielens_schema(min_zip_code_users: int = 1) -> LogSchema:
+    """What MovieLens has; zip codes of fewer than ``min_zip_code_users`` users are to be unknown."""
+    return LogSchema(
+        source="movielens",
+        user_attributes=(
+            Attribute("gender", "category"),
+            Attribute("occupation", "category"),
+            Attribute("zip_code", "category", min_zip_code_users),
+            Attribute("age", "number"),
+        ),
+        item_attributes=(Attribute("genres", "categories"),),
+    )
 
 
 def _lines(spark: SparkSession, file: Location) -> DataFrame:

@@ -76,35 +76,35 @@ def _rating_columns(texts: Column) -> list[Column]:
     return [
         texts[0].cast("long").alias("user_id"),
         texts[1].cast("long").alias("item_id"),
-        texts[2].cast("double").alias("rating"),
+        texts[2].cast("double").alias("weight"),
         texts[3].cast("long").alias("timestamp"),
+        F.lit(1).alias("label"),
+        F.lit(None).cast("string").alias("split"),
     ]
 
 
 def _user_columns(user: Column, gender: Column, age: Column, occupation: Column, zip_code: Column) -> list[Column]:
     return [
         user.cast("long").alias("user_id"),
+        _no_key(),
         _or_null(gender).alias("gender"),
-        _or_null(age).cast("int").alias("age"),
         _or_null(occupation).alias("occupation"),
         _or_null(zip_code).alias("zip_code"),
+        _or_null(age).cast("double").alias("age"),
     ]
 
 
-def _item_columns(item: Column, title: Column, year: Column, genres: Column) -> list[Column]:
-    return [item.cast("long").alias("item_id"), title.alias("title"), year.alias("year"), genres.alias("genres")]
+def _item_columns(item: Column, title: Column, genres: Column) -> list[Column]:
+    return [item.cast("long").alias("item_id"), _no_key(), title.alias("title"), genres.alias("genres")]
+
+
+def _no_key() -> Column:
+    """Ids are whole numbers: no text stands behind them."""
+    return F.lit(None).cast("string").alias("key")
 
 
 def _or_null(text: Column) -> Column:
     return F.nullif(text, F.lit(""))
-
-
-def _year(text: Column, pattern: str) -> Column:
-    return _or_null(F.regexp_extract(text, pattern, 1)).cast("int")
-
-
-def _title_year(title: Column) -> Column:
-    return _year(title, r"\(([0-9]{4})\)\s*$")
 
 
 def _occupation_name(code: Column) -> Column:
@@ -130,9 +130,7 @@ ML_1M_USERS = TableFormat(
 ML_1M_ITEMS = TableFormat(
     "::",
     (_id("item_id"), _TITLE, Field("genres")),
-    lambda texts: _item_columns(
-        texts[0], texts[1], _title_year(texts[1]), F.array_remove(F.split(texts[2], r"\|"), "")
-    ),
+    lambda texts: _item_columns(texts[0], texts[1], F.array_remove(F.split(texts[2], r"\|"), "")),
     unique=True,
 )
 
@@ -143,9 +141,8 @@ def ml_100k_items(genres: Sequence[str]) -> TableFormat:
     flags = (Field(f"genre {name}", "[01]", "0 or 1") for name in genres)
 
     def columns(texts: Column) -> list[Column]:
-        year = F.coalesce(_year(texts[2], "([0-9]{4})$"), _title_year(texts[1]))
         names = F.array(*[F.lit(name) for name in genres])
         flagged = F.filter(names, lambda name, index: (F.get(texts, index + 5) == "1") & (name != "unknown"))
-        return _item_columns(texts[0], texts[1], year, flagged)
+        return _item_columns(texts[0], texts[1], flagged)
 
     return TableFormat("|", (_id("item_id"), *texts, *flags), columns, unique=True)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from tandem.models.ncf_config import SideSizes
 from tandem.parameters import NCFParameters
 from tandem.storage.locations import Location
 
@@ -11,9 +12,9 @@ from tandem.storage.locations import Location
 class NCFJob(BaseModel):
     """Train NCF on these files; paths are absolute.
 
-    user_features and item_features hold one row per known id (``user`` and ``item``, from 1). categorical, bags:
-    name of a feature -> number of its ids, including 0 = unknown. test: rows that a last model, the published one,
-    learns beside those of ``train``; None: the model that has not seen them is published.
+    user_features and item_features hold one row per known id (``user`` and ``item``, from 1); users, items: what of
+    these the model takes. test: rows that a last model, the published one, learns beside those of ``train``; None: the
+    model that has not seen them is published.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -25,14 +26,21 @@ class NCFJob(BaseModel):
     with_test: bool = False
     user_features: Location
     item_features: Location
-    user_categorical: dict[str, int]
-    user_numeric: tuple[str, ...]
-    item_bags: dict[str, int]
-    num_users: int
-    num_items: int
+    users: SideSizes
+    items: SideSizes
     feature_spec_fingerprint: str
     staging: Path
     checkpoints: Path
+
+    @property
+    def num_users(self) -> int:
+        """The unknown one (0) included."""
+        return self.users.num_ids
+
+    @property
+    def num_items(self) -> int:
+        """The unknown one (0) included."""
+        return self.items.num_ids
 
     @property
     def sources(self) -> tuple[Location, ...]:

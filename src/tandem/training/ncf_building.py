@@ -6,17 +6,16 @@ import torch
 
 from tandem.models.ncf import NeuMF, NeuMFConfig
 from tandem.training.jobs import NCFJob
-from tandem.training.ncf_data import side_sizes, side_tables
+from tandem.training.ncf_data import side_tables
 
 
 def build_ncf(job: NCFJob) -> NeuMF:
     """The model with its initial weights, which depend on the seed alone, and its side features."""
-    users, items = side_sizes(job)
     torch.manual_seed(job.seed)
     config = NeuMFConfig(
         parameters=job.parameters.model,
-        users=users,
-        items=items,
+        users=job.users,
+        items=job.items,
         feature_spec_fingerprint=job.feature_spec_fingerprint,
     )
     model = NeuMF(config)

@@ -137,24 +137,20 @@ def _pairs(columns: dict[str, npt.NDArray[Any]]) -> Pairs:
     return Pairs(columns["user"].astype(np.int32), columns["item"].astype(np.int32))
 
 
-def side_sizes(job: NCFJob) -> tuple[SideSizes, SideSizes]:
-    """Sizes of the users' and of the items' side of the model."""
-    users = SideSizes(num_ids=job.num_users, categorical=job.user_categorical, numeric=job.user_numeric)
-    return users, SideSizes(num_ids=job.num_items, bags=job.item_bags)
-
-
 def side_tables(job: NCFJob) -> tuple[SideTable, SideTable]:
     """Side features of every id, row 0 (unknown) zero."""
-    users = _read_table(job.user_features, "user", job.num_users)
-    items = _read_table(job.item_features, "item", job.num_items)
-    user_ids, item_ids = users.column("user").to_numpy(), items.column("item").to_numpy()
+    return _side_table(job.user_features, "user", job.users), _side_table(job.item_features, "item", job.items)
 
-    categorical = {name: np.zeros(job.num_users, np.int64) for name in job.user_categorical}
-    numeric = {name: np.zeros(job.num_users, np.float32) for name in job.user_numeric}
+
+def _side_table(path: Location, key: str, sizes: SideSizes) -> SideTable:
+    table = _read_table(path, key, sizes.num_ids)
+    ids = table.column(key).to_numpy()
+    categorical = {name: np.zeros(sizes.num_ids, np.int64) for name in sizes.categorical}
+    numeric = {name: np.zeros(sizes.num_ids, np.float32) for name in sizes.numeric}
     for name, values in (categorical | numeric).items():
-        values[user_ids] = users.column(name).to_numpy()
-    bags = {name: _bag(items.column(name), item_ids, job.num_items, size) for name, size in job.item_bags.items()}
-    return SideTable(categorical=categorical, numeric=numeric), SideTable(bags=bags)
+        values[ids] = table.column(name).to_numpy()
+    bags = {name: _bag(table.column(name), ids, sizes.num_ids, size) for name, size in sizes.bags.items()}
+    return SideTable(categorical=categorical, bags=bags, numeric=numeric)
 
 
 def _read_table(path: Location, key: str, num_ids: int) -> pa.Table:

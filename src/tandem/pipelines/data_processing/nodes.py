@@ -8,44 +8,48 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from tandem.errors import UserError
-from tandem.parameters import MovieLensParameters, NCFParameters
+from tandem.parameters import CleaningParameters, NCFParameters
 
 if TYPE_CHECKING:
     from pyarrow import Table
     from pyspark.sql import DataFrame
 
-    from tandem.sources.movielens import RawMovieLens
+    from tandem.sources.schema import InteractionTables
 else:
     # Kedro resolves all annotations of a node to find the types of its parameters, when Spark is not there yet.
-    DataFrame = RawMovieLens = Table = Any
+    DataFrame = InteractionTables = Table = Any
 
 logger = logging.getLogger(__name__)
 
 SAMPLED_NEGATIVES = 99
-FOLDER = "data/01_raw/movielens"
 
 
-def clean_movielens(
-    raw: RawMovieLens, parameters: MovieLensParameters, movielens: str, movielens_path: str | None
-) -> tuple[DataFrame, DataFrame, DataFrame, dict[str, Any]]:
-    """Interactions, users, items, and the account of what was found in the raw tables, and where they are from."""
-    from tandem.evaluation.facts import source_facts
-    from tandem.sources.interactions import clean_interactions
+def clean_interactions(
+    raw: InteractionTables,
+    parameters: CleaningParameters,
+    data: str,
+    tables: dict[str, Any] | None,
+    movielens: str,
+    movielens_path: str | None,
+) -> tuple[DataFrame, DataFrame, DataFrame, dict[str, Any], dict[str, Any]]:
+    """Interactions, users, items, what these have, and the account of what was found in the raw tables."""
+    from tandem.evaluation.facts import interaction_facts
+    from tandem.sources import interactions as library
 
-    interactions, quality = clean_interactions(raw, parameters.orphan_ratings)
-    logger.info("MovieLens: %s", quality.summary())
-    return (
-        interactions,
-        raw.users,
-        raw.items,
-        asdict(quality) | {"data": source_facts(movielens, movielens_path, FOLDER)},
-    )
+    interactions, quality = library.clean_interactions(raw, parameters.orphans)
+    logger.info("Interactions: %s", quality.summary())
+    facts = interaction_facts(data, tables, movielens, movielens_path)
+    return interactions, raw.users, raw.items, raw.schema.to_json(), asdict(quality) | {"data": facts}
 
 
-def split_movielens(interactions: DataFrame, parameters: NCFParameters, seed: int) -> DataFrame:
-    """Interactions with the columns ``split`` (train, test) and ``validation`` (1: held out of train, else 0)."""
+def split_interactions(
+    interactions: DataFrame, schema: dict[str, Any], parameters: NCFParameters, seed: int
+) -> DataFrame:
+    """Interactions with the column ``split``: train, validation (held out of the training rows) or test."""
     from tandem.features.splits import split_interactions, validation_split
 
+    if parameters.split == "temporal" and not schema["has_time"]:
+        raise UserError("ncf.split: temporal needs times, and the log has none; use random, leave_one_out or given")
     rows = split_interactions(interactions, parameters.split, parameters.test_fraction, seed)
     if parameters.validation_fraction > 0.0:
         rows = validation_split(rows, parameters.split, parameters.validation_fraction, seed)
@@ -53,16 +57,24 @@ def split_movielens(interactions: DataFrame, parameters: NCFParameters, seed: in
 
 
 def fit_ncf_features(
-    interactions: DataFrame, users: DataFrame, items: DataFrame, parameters: NCFParameters, seed: int
+    interactions: DataFrame,
+    users: DataFrame,
+    items: DataFrame,
+    schema: dict[str, Any],
+    parameters: NCFParameters,
+    seed: int,
 ) -> tuple[dict[str, Any], DataFrame, DataFrame]:
     """The feature spec, fitted on training rows alone, and the feature tables of the users and items in them."""
-    from tandem.features.fitting import fit_feature_spec
+    from tandem.features.fitting import fit_feature_spec, recipes
     from tandem.features.splits import check_parts
     from tandem.features.tables import item_features, user_features
+    from tandem.sources.schema import LogSchema
 
     check_parts(interactions, parameters.split, validated=parameters.early_stopping is not None)
     training = _with_validation_in_train(interactions)
-    spec = fit_feature_spec(training, users, items, min_zip_code_users=parameters.min_zip_code_users, seed=seed)
+    log = LogSchema.from_json(schema)
+    attributes = recipes(log.user_attributes, log.item_attributes)
+    spec = fit_feature_spec(training, users, items, attributes, seed=seed)
     if spec.num_training_rows == 0:
         raise UserError(f"ncf.split: {parameters.split} leaves no training rows; use more data or another split")
     return spec.to_json(), user_features(training, users, spec), item_features(training, items, spec)

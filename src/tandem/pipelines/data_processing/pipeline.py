@@ -8,33 +8,42 @@ from tandem.pipelines.data_processing.recsys2021 import create_recsys2021_pipeli
 
 def create_pipeline(**_: object) -> Pipeline:
     """Raw data to the rows and features of every model."""
-    return create_movielens_pipeline() + create_recsys2021_pipeline()
+    return create_interactions_pipeline() + create_recsys2021_pipeline()
 
 
-def create_movielens_pipeline() -> Pipeline:
-    """MovieLens files to the rows, features and candidates of NCF."""
+def create_interactions_pipeline() -> Pipeline:
+    """A raw log to the rows, features and candidates of NCF."""
     return Pipeline(
         [
             Node(
-                func=nodes.clean_movielens,
-                inputs=["movielens_raw", "params:movielens_cleaning", "params:movielens", "params:movielens_path"],
-                outputs=[
-                    "movielens_interactions",
-                    "movielens_users",
-                    "movielens_items",
-                    "movielens_data_quality",
+                func=nodes.clean_interactions,
+                inputs=[
+                    "interactions_raw",
+                    "params:interactions_cleaning",
+                    "params:data",
+                    "params:tables",
+                    "params:movielens",
+                    "params:movielens_path",
                 ],
-                name="clean_movielens",
+                outputs=["interactions", "users", "items", "interactions_schema", "interactions_data_quality"],
+                name="clean_interactions",
             ),
             Node(
-                func=nodes.split_movielens,
-                inputs=["movielens_interactions", "params:ncf", "params:seed"],
+                func=nodes.split_interactions,
+                inputs=["interactions", "interactions_schema", "params:ncf", "params:seed"],
                 outputs="ncf_interactions@spark",
-                name="split_movielens",
+                name="split_interactions",
             ),
             Node(
                 func=nodes.fit_ncf_features,
-                inputs=["ncf_interactions@spark", "movielens_users", "movielens_items", "params:ncf", "params:seed"],
+                inputs=[
+                    "ncf_interactions@spark",
+                    "users",
+                    "items",
+                    "interactions_schema",
+                    "params:ncf",
+                    "params:seed",
+                ],
                 outputs=["ncf_feature_spec", "ncf_user_features@spark", "ncf_item_features@spark"],
                 name="fit_ncf_features",
             ),
@@ -45,8 +54,8 @@ def create_movielens_pipeline() -> Pipeline:
                     "ncf_feature_spec",
                     "ncf_user_features@spark",
                     "ncf_item_features@spark",
-                    "movielens_users",
-                    "movielens_items",
+                    "users",
+                    "items",
                     "params:ncf",
                     "params:seed",
                 ],

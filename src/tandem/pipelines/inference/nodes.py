@@ -60,18 +60,25 @@ def rank_ncf_items(
     spec: dict[str, Any],
     interactions: DataFrame,
     users: DataFrame,
+    items: DataFrame,
+    schema: dict[str, Any],
     user_table: DataFrame,
     item_table: Location,
     parameters: NCFParameters,
 ) -> tuple[DataFrame, DataFrame]:
-    """Published lists of the wanted users, without anything that they have; and lists of the test users for the report,
-    among everything but what they have in training rows, by the model that is evaluated.
+    """Published lists of the wanted users, without anything that they have, in the ids of the log and with titles; and
+    lists of the test users for the report, among everything but what they have in training rows, by the model that is
+    evaluated.
 
     A user gets fewer than ``ncf.top_n`` items where no more are left. Raises UserError where the model was trained on
-    other rows than those of the spec.
+    other rows than those of the spec, or a wanted user cannot be.
     """
+    from pyspark.sql import functions as F  # noqa: N812
+
     from tandem.models.ncf_scorer import check_trained_on
+    from tandem.pipelines.inference.published_ids import in_ids_of_the_log, wanted_users
     from tandem.pipelines.inference.scoring import asked_for, asked_users, ranked_lists
+    from tandem.sources.schema import LogSchema
     from tandem.training.ncf_catalogue import Catalogue
     from tandem.training.ncf_scoring import ListRequest
 
@@ -79,9 +86,12 @@ def rank_ncf_items(
     logger.info("NCF %s", asked_for(parameters, spec["num_users"], spec["num_items"]))
     catalogue = Catalogue.read(item_table, int(spec["num_users"]))
     request = ListRequest(model.resolve(), catalogue, parameters.top_n, EVALUATED_LENGTH)
-    lists = ranked_lists(asked_users(interactions, users, user_table, parameters), request).cache()
-    ordered = lists.orderBy("user_id", "rank")
-    return ordered.where("published").drop("published"), ordered.where("not published").drop("published")
+    wanted = wanted_users(users, LogSchema.from_json(schema), parameters.recommend_users)
+    asked = asked_users(interactions, wanted, user_table, only=parameters.recommend_users != "all")
+    lists = ranked_lists(asked, request).cache()
+    published, evaluated = (lists.where(F.col("published") == part).drop("published") for part in (True, False))
+    named = in_ids_of_the_log(published, users, items, LogSchema.from_json(schema))
+    return named, evaluated.orderBy("user_id", "rank")
 
 
 def report_ncf(
@@ -125,7 +135,7 @@ def report_ncf(
     }
     ranking = {name: BaselineResult(**result) for name, result in baselines.items()}
     report = build_report(metrics, simple, ranking, facts)
-    data = described(quality, interacted, "ratings")
+    data = described(quality, interacted, "interactions")
     logger.info("NCF on %s test rows of %s\n%s", f"{len(rows['label']):,}", data, table(report, "NCF"))
     logger.info("%s", verdict(report, "NCF"))
     if published != "evaluated":

@@ -1,10 +1,10 @@
 """The trained NCF applied by Spark: predictions and ranked lists, with popularity where the model knows nothing."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from tandem.features.splits import TEST
@@ -51,17 +51,16 @@ def with_fallback(predictions: DataFrame, train: DataFrame) -> DataFrame:
     return answered.select(*predictions.columns, "source")
 
 
-def asked_users(
-    interactions: DataFrame, users: DataFrame, user_table: DataFrame, parameters: NCFParameters
-) -> DataFrame:
-    """The users to recommend to, and those with test interactions: what ``rank_items`` takes of each."""
+def asked_users(interactions: DataFrame, wanted: DataFrame, user_table: DataFrame, *, only: bool) -> DataFrame:
+    """The users to recommend to, and those with test interactions: what ``rank_items`` takes of each.
+
+    wanted: their user_id; only: the others get no lists, as everybody with interactions does otherwise.
+    """
     is_test = F.col("split") == TEST
     per_user = interactions.groupBy("user_id").agg(
         F.collect_list(F.when(~is_test, F.col("item_id"))).alias("trained"),
         F.collect_list(F.when(is_test, F.col("item_id"))).alias("tested"),
     )
-    chosen = parameters.recommend_users
-    wanted = users.select("user_id") if chosen == "all" else _named(chosen)
     joined = wanted.distinct().withColumn("wanted", F.lit(True)).join(per_user, "user_id", "full_outer")
     joined = joined.join(user_table.select("user_id", "user"), "user_id", "left")
     nothing = F.array().cast("array<long>")
@@ -70,14 +69,9 @@ def asked_users(
         F.coalesce("user", F.lit(UNKNOWN)).alias("user"),
         F.coalesce("trained", nothing).alias("trained"),
         F.coalesce("tested", nothing).alias("tested"),
-        F.lit(True).alias("wanted") if chosen == "all" else F.coalesce("wanted", F.lit(False)).alias("wanted"),
+        F.coalesce("wanted", F.lit(not only)).alias("wanted"),
     )
     return asked.where(F.col("wanted") | (F.size("tested") > 0))
-
-
-def _named(users: Iterable[int]) -> DataFrame:
-    ids = pa.table({"user_id": pa.array(sorted(set(users)), pa.int64())})
-    return SparkSession.active().createDataFrame(ids)
 
 
 def asked_for(parameters: NCFParameters, num_users: int, num_items: int) -> str:

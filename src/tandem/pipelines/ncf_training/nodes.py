@@ -7,15 +7,19 @@ import json
 import shutil
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tandem.distributed.job import RankProgram
+from tandem.errors import UserError
 from tandem.features.spec import BagFeature, FeatureSpec, MinMaxFeature, VocabularyFeature
+from tandem.models.ncf_config import SideSizes
 from tandem.parameters import DistributedParameters, NCFParameters
 from tandem.storage.locations import Location
 from tandem.training.jobs import NCFJob
 from tandem.training.progress import TrainingProgress
 
+MAX_BAG_CELLS = 2**29
+"""Of a list of categories as the model holds it, users (or items) x categories, 4 bytes each."""
 RANKS = RankProgram("tandem.training.ncf_rank", "torch")
 
 
@@ -29,7 +33,7 @@ def train_ncf(
     work: Path,
     parameters: NCFParameters,
     distributed: DistributedParameters,
-    movielens: str,
+    data: str,
     seed: int,
 ) -> tuple[Path, list[dict[str, Any]], list[dict[str, Any]], Path]:
     """Train on ranks of their own; returns the staged model, the history, the binding table, the event files.
@@ -41,7 +45,7 @@ def train_ncf(
 
     staging = work / "staging"
     shutil.rmtree(staging, ignore_errors=True)
-    learnt = test if parameters.publishes_all(movielens) else None
+    learnt = test if parameters.publishes_all(data) else None
     job = ncf_job(
         FeatureSpec.from_json(spec), parameters, seed, train, learnt, user_table, item_table, staging, checkpoints
     )
@@ -72,7 +76,6 @@ def ncf_job(
     checkpoints: Path,
 ) -> NCFJob:
     """The job that the ranks get; test: the rows that the published model learns beside those of train, if any."""
-    users, items = spec.side_features("user"), spec.side_features("item")
     return NCFJob(
         parameters=parameters.model_copy(update={"publish": "evaluated" if test is None else "all"}),
         seed=seed,
@@ -80,14 +83,32 @@ def ncf_job(
         test=None if test is None else test.resolve(),
         user_features=user_table.resolve(),
         item_features=item_table.resolve(),
-        user_categorical={f.name: f.size for f in users if isinstance(f, VocabularyFeature)},
-        user_numeric=tuple(f.name for f in users if isinstance(f, MinMaxFeature)),
-        item_bags={f.name: f.size for f in items if isinstance(f, BagFeature)},
-        num_users=spec.num_users + 1,
-        num_items=spec.num_items + 1,
+        users=side_sizes(spec, "user"),
+        items=side_sizes(spec, "item"),
         feature_spec_fingerprint=spec.fingerprint,
         staging=staging.resolve(),
         checkpoints=checkpoints.resolve(),
+    )
+
+
+def side_sizes(spec: FeatureSpec, table: Literal["user", "item"]) -> SideSizes:
+    """How many users (or items) there are, the unknown one included, and what is known of them.
+
+    Raises UserError where the lists of categories are too large for a rank.
+    """
+    features = spec.side_features(table)
+    num_ids = (spec.num_users if table == "user" else spec.num_items) + 1
+    for one in features:
+        if isinstance(one, BagFeature) and num_ids * one.size > MAX_BAG_CELLS:
+            raise UserError(
+                f"{table}s: {one.column} has {one.size - 1:,} categories for {num_ids - 1:,} {table}s, a matrix of "
+                f"{num_ids * one.size * 4 / 2**30:.1f} GiB in each rank; raise its min_count, or leave it out"
+            )
+    return SideSizes(
+        num_ids=num_ids,
+        categorical={f.name: f.size for f in features if isinstance(f, VocabularyFeature)},
+        bags={f.name: f.size for f in features if isinstance(f, BagFeature)},
+        numeric=tuple(f.name for f in features if isinstance(f, MinMaxFeature)),
     )
 
 

@@ -21,7 +21,7 @@ def create_pipeline(**_: object) -> Pipeline:
                     "ncf_work",
                     "params:ncf",
                     "params:distributed",
-                    "params:movielens",
+                    "params:data",
                     "params:seed",
                 ],
                 outputs=["ncf_model", "ncf_history", "ncf_ranks", "ncf_tensorboard"],
