@@ -5,12 +5,20 @@ as JSON.
 """
 
 from tandem.parameters.closed import Fraction, Parameters, Rate, Seed
-from tandem.parameters.data import DataParameters, Future, MovieLensSource, RecSys2021Source
+from tandem.parameters.data import DataParameters, DataSource, Future, MovieLensSource, RecSys2021Source
 from tandem.parameters.distributed import ChosenMpi, DistributedParameters
 from tandem.parameters.movielens import MovieLensParameters, SyntheticMovieLens
 from tandem.parameters.ncf import EarlyStoppingParameters, NCFBaselineParameters, NCFParameters, NeuMFParameters
 from tandem.parameters.recsys2021 import RecSys2021FeatureParameters
 from tandem.parameters.spark import KubernetesParameters, SparkParameters
+from tandem.parameters.tables import (
+    FeatureParameters,
+    InteractionsTableParameters,
+    ItemsTableParameters,
+    TableParameters,
+    TablesParameters,
+    UsersTableParameters,
+)
 from tandem.parameters.two_tower import (
     IndexParameters,
     PointwiseParameters,
@@ -30,11 +38,15 @@ from tandem.parameters.wide_and_deep import (
 __all__ = [
     "ChosenMpi",
     "DataParameters",
+    "DataSource",
     "DistributedParameters",
     "EarlyStoppingParameters",
+    "FeatureParameters",
     "Fraction",
     "Future",
     "IndexParameters",
+    "InteractionsTableParameters",
+    "ItemsTableParameters",
     "KubernetesParameters",
     "MovieLensParameters",
     "MovieLensSource",
@@ -51,9 +63,12 @@ __all__ = [
     "SoftmaxParameters",
     "SparkParameters",
     "SyntheticMovieLens",
+    "TableParameters",
+    "TablesParameters",
     "TowerParameters",
     "TwoTowerModelParameters",
     "TwoTowerParameters",
+    "UsersTableParameters",
     "WideAndDeepBaselineParameters",
     "WideAndDeepEarlyStopping",
     "WideAndDeepModelParameters",
