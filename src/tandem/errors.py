@@ -3,7 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterable
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -60,16 +60,24 @@ def _place(type_: Any, location: tuple[int | str, ...], *, unknown: bool) -> tup
     Where a parameter is unknown, its name is the last part of the location.
     """
     place: list[str] = []
-    inner = _model(type_)
+    inner, named = _model(type_), None
     siblings = list(inner.model_fields) if inner is not None else []
     for index, part in enumerate(location):
         if inner is not None and part in inner.model_fields:
             place.append(str(part))
-            siblings, inner = list(inner.model_fields), _model(inner.model_fields[str(part)].annotation)
-        elif isinstance(part, int) or (unknown and index + 1 == len(location)):
+            named = inner.model_fields[str(part)].annotation
+            siblings, inner = list(inner.model_fields), _model(named)
+            continue
+        if isinstance(part, int) or (unknown and index + 1 == len(location)) or _is_key(named, part):
             place.append(str(part))
             siblings = list(inner.model_fields) if inner is not None else siblings
+        named = None
     return place, siblings
+
+
+def _is_key(annotation: Any, part: int | str) -> bool:
+    """Whether a part of a location, behind a parameter of this annotation, is a name in a block of free names."""
+    return get_origin(annotation) is dict and part != "[key]"
 
 
 def _model(annotation: Any) -> type[BaseModel] | None:

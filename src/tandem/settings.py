@@ -25,5 +25,9 @@ CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
     "merge_strategy": {"parameters": "soft"},
-    "config_patterns": {"spark": ["spark*", "spark*/**"]},
+    "config_patterns": {
+        "spark": ["spark*", "spark*/**"],
+        # Kedro's own, and the page that tandem describe writes.
+        "parameters": ["parameters*", "parameters*/**", "**/parameters*", "tables*"],
+    },
 }

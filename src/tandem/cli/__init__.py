@@ -14,6 +14,7 @@ from kedro.utils import is_kedro_project
 
 from tandem import __version__
 from tandem.cli.data import download, generate
+from tandem.cli.describe import describe
 from tandem.cli.logs import quiet_warnings
 from tandem.cli.one_line import OneLineGroup, one_line_at_the_end, one_line_errors
 from tandem.cli.recommend import recommend
@@ -34,7 +35,7 @@ def cli() -> None:
     """Recommender workflows from raw logs to ranked lists."""
 
 
-for command in (run, recommend, generate, download):
+for command in (run, recommend, describe, generate, download):
     cli.add_command(command)
 
 

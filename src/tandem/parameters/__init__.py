@@ -5,13 +5,21 @@ as JSON.
 """
 
 from tandem.parameters.closed import Fraction, Parameters, Rate, Seed
-from tandem.parameters.data import DataParameters, Future, MovieLensSource, RecSys2021Source
+from tandem.parameters.data import DataParameters, DataSource, Future, MovieLensSource, RecSys2021Source
 from tandem.parameters.distributed import ChosenMpi, DistributedParameters
 from tandem.parameters.interactions import CleaningParameters
 from tandem.parameters.movielens import SyntheticMovieLens
 from tandem.parameters.ncf import NCFBaselineParameters, NCFEarlyStoppingParameters, NCFParameters, NeuMFParameters
 from tandem.parameters.recsys2021 import RecSys2021FeatureParameters
 from tandem.parameters.spark import KubernetesParameters, SparkParameters
+from tandem.parameters.tables import (
+    FeatureParameters,
+    InteractionsTableParameters,
+    ItemsTableParameters,
+    TableParameters,
+    TablesParameters,
+    UsersTableParameters,
+)
 from tandem.parameters.training import EarlyStoppingParameters, TrainingParameters
 from tandem.parameters.two_tower import (
     IndexParameters,
@@ -33,11 +41,15 @@ __all__ = [
     "ChosenMpi",
     "CleaningParameters",
     "DataParameters",
+    "DataSource",
     "DistributedParameters",
     "EarlyStoppingParameters",
+    "FeatureParameters",
     "Fraction",
     "Future",
     "IndexParameters",
+    "InteractionsTableParameters",
+    "ItemsTableParameters",
     "KubernetesParameters",
     "MovieLensSource",
     "NCFBaselineParameters",
@@ -54,10 +66,13 @@ __all__ = [
     "SoftmaxParameters",
     "SparkParameters",
     "SyntheticMovieLens",
+    "TableParameters",
+    "TablesParameters",
     "TowerParameters",
     "TrainingParameters",
     "TwoTowerModelParameters",
     "TwoTowerParameters",
+    "UsersTableParameters",
     "WideAndDeepBaselineParameters",
     "WideAndDeepEarlyStopping",
     "WideAndDeepModelParameters",

@@ -7,9 +7,11 @@ from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema, fie
 from tandem.errors import UserError
 from tandem.parameters.closed import Parameters, Seed
 from tandem.parameters.movielens import SyntheticMovieLens
+from tandem.parameters.tables import Place, TablesParameters
 from tandem.storage.locations import location
 
-MovieLensSource = Literal["synthetic", "ml-100k", "ml-1m", "parquet"]
+DataSource = Literal["movielens", "tables"]
+MovieLensSource = Literal["synthetic", "ml-100k", "ml-1m"]
 RecSys2021Source = Literal["planted", "noise", "unique", "files"]
 Future = Literal["error", "keep", "drop"]
 
@@ -23,8 +25,6 @@ def _place(given: Any) -> str:
         raise ValueError(str(error)) from None
 
 
-# A text still, as configuration has no other: with ~ expanded, and in the form in which places are compared.
-Place = Annotated[str, BeforeValidator(_place), WithJsonSchema({"type": "path or address"})]
 OptionalPlace = Annotated[
     str | None,
     BeforeValidator(lambda given: None if given is None else _place(given)),
@@ -42,14 +42,16 @@ class DataParameters(Parameters):
         default="data",
         description="where Spark's tables are: a folder, `s3://BUCKET/FOLDER` or `hdfs://HOST:PORT/FOLDER`",
     )
+    data: DataSource = Field(
+        default="movielens", description="which log: MovieLens, or tables of your own (the block `tables`)"
+    )
     movielens: MovieLensSource = Field(
-        default="synthetic",
-        description="which data: generated, the published formats, or an interaction log of your own",
+        default="synthetic", description="which MovieLens: generated, or one of the published formats"
     )
     movielens_path: OptionalPlace = Field(
         default=None,
         description="folder (or its address) with the files, or the zip, for `movielens` other than `synthetic`; null: "
-        "`data/01_raw/movielens`, for the published formats; relative paths start at the project",
+        "`data/01_raw/movielens`; relative paths start at the project",
     )
     synthetic_movielens: SyntheticMovieLens = SyntheticMovieLens()
     recsys2021: RecSys2021Source = Field(
@@ -65,17 +67,39 @@ class DataParameters(Parameters):
         default="error", description="rows of files that have a time which has not come yet"
     )
 
+    tables: TablesParameters | None = Field(
+        default=None, validate_default=True, description="a log of your own, for `data: tables`"
+    )
+
+    @field_validator("movielens", mode="before")
+    @classmethod
+    def _no_log_of_ones_own(cls, source: Any) -> Any:
+        if source == "parquet":
+            raise ValueError(
+                "parquet is no MovieLens any more; write down which file and column plays which role by tandem "
+                "describe FILE... --out conf/local/tables.yml, which sets data: tables (docs/own_tables.md)"
+            )
+        return source
+
+    @field_validator("tables", mode="after")
+    @classmethod
+    def _tables_are_there(cls, tables: TablesParameters | None, info: ValidationInfo) -> TablesParameters | None:
+        if tables is None and info.data.get("data") == "tables":
+            raise ValueError(
+                "data=tables needs the block tables, which says which file and column plays which role; tandem "
+                "describe FILE... --out conf/local/tables.yml writes one"
+            )
+        return tables
+
     @field_validator("movielens_path", mode="after")
     @classmethod
     def _movielens_path_has_its_source(cls, path: str | None, info: ValidationInfo) -> str | None:
         source = info.data.get("movielens")  # none where that is wrong itself
         if path is not None and source == "synthetic":
             raise ValueError(
-                f"found {path} with movielens=synthetic, which generates data; add movielens=parquet, ml-100k or "
-                "ml-1m, which say what is there"
+                f"found {path} with movielens=synthetic, which generates data; add movielens=ml-100k or ml-1m, which "
+                "say what is there; for a log of your own see tandem describe"
             )
-        if path is None and source == "parquet":
-            raise ValueError("movielens=parquet needs the folder of the log; add movielens_path=FOLDER")
         return path
 
     @field_validator("recsys2021_path", mode="after")

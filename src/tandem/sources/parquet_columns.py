@@ -4,7 +4,7 @@ Whatever else a file holds, nothing reads: it may be of any type, codec or name.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,6 +23,7 @@ _PLAIN = {
     pa.types.is_integer: "long",
     pa.types.is_float32: "double",
     pa.types.is_float64: "double",
+    pa.types.is_date: "date",
     is_text: "string",
 }
 _TAIL = 9  # the last byte of the footer, its length in four bytes, and four that say Parquet
@@ -38,11 +39,13 @@ class StoredColumn:
         read_as: the type that Spark reads it as, in Spark's words; None where Spark cannot, ``void`` where it has no
             value at all.
         per_second: of a timestamp, how many of its whole numbers make a second; None of anything else.
+        inside: the names that lead to it, where it is one of a struct; else empty.
     """
 
     type: pa.DataType
     read_as: str | None
     per_second: int | None = None
+    inside: tuple[str, ...] = ()
 
     @property
     def is_void(self) -> bool:
@@ -86,7 +89,9 @@ class FileGroup:
 
 
 def look_into(path: Location, wanted: Sequence[str]) -> Footer | None:
-    """The footer of a Parquet file; None where it has no rows. wanted: the names of columns that will be read.
+    """The footer of a Parquet file; None where it has no rows.
+
+    wanted: the names of columns that will be read; without one called ``a.b``, that is ``b`` of the struct ``a``.
 
     Raises:
         UserError: the file is broken or encrypted, or may not be read; a wanted column is compressed or encoded in a
@@ -102,6 +107,10 @@ def look_into(path: Location, wanted: Sequence[str]) -> Footer | None:
         int96 = {leaf.path for leaf in _leaves(file) if leaf.physical_type == "INT96"}
         types = {name: schema.field(name).type for name in schema.names if schema.names.count(name) == 1}
         columns = {name: stored_column(types[name], name in int96) for name in wanted if name in types}
+        for name in (name for name in wanted if name not in schema.names):
+            found = _in_struct(types, name)
+            if found is not None:
+                columns[name] = replace(stored_column(found, name in int96), inside=tuple(name.split(".")))
         return Footer(file.metadata.num_rows, tuple(schema.names), columns)
 
 
@@ -144,7 +153,20 @@ def _list_as(type_: pa.DataType) -> str | None:
         return None
     if pa.types.is_null(type_.value_type):
         return "void"  # no list here has an element, whatever their number
+    if pa.types.is_integer(type_.value_type) and not pa.types.is_uint64(type_.value_type):
+        return "array<long>"
     return "array<string>" if is_text(type_.value_type) else None
+
+
+def _in_struct(types: Mapping[str, pa.DataType], name: str) -> pa.DataType | None:
+    """The type of ``b`` in the struct ``a``, of the name ``a.b``; None where there is none."""
+    first, *others = name.split(".")
+    found = types.get(first)
+    for part in others:
+        if found is None or not pa.types.is_struct(found) or found.get_field_index(part) < 0:
+            return None
+        found = found.field(part).type
+    return found
 
 
 def _check_end(path: Location) -> None:

@@ -45,12 +45,20 @@ def read_group(spark: SparkSession, group: FileGroup) -> DataFrame:
 
     Read by a schema of those columns alone: whatever else is in the files, Spark never looks at.
     """
-    spelt = {name: group.spelt.get(name, name) for name in group.columns}
-    schema = ", ".join(f"{_quoted(spelt[name])} {stored.read_as}" for name, stored in group.columns.items())
-    reader = spark.read.options(**READ_OPTIONS).schema(schema)
-    rows = reader.parquet(*[spark_pattern(path) for path in group.paths])
+    paths = {name: stored.inside or (group.spelt.get(name, name),) for name, stored in group.columns.items()}
+    schema = _fields({paths[name]: str(stored.read_as) for name, stored in group.columns.items()})
+    rows = spark.read.options(**READ_OPTIONS).schema(schema).parquet(*[spark_pattern(path) for path in group.paths])
     place = (F.col("_metadata.file_path").alias("_file"), (F.col("_metadata.row_index") + 1).alias("_row"))
-    return rows.select(*[F.col(_quoted(spelt[name])).alias(name) for name in group.columns], *place)
+    return rows.select(*[F.col(".".join(map(_quoted, path))).alias(name) for name, path in paths.items()], *place)
+
+
+def _fields(types: Mapping[tuple[str, ...], str], between: str = " ") -> str:
+    """A schema in Spark's words of columns, and of those inside of structs, by the names that lead to each."""
+    inner: dict[str, dict[tuple[str, ...], str]] = {}
+    for (first, *others), type_ in types.items():
+        inner.setdefault(first, {})[tuple(others)] = type_
+    texts = {name: found.get(()) or f"struct<{_fields(found, ': ')}>" for name, found in inner.items()}
+    return ", ".join(f"{_quoted(name)}{between}{text}" for name, text in texts.items())
 
 
 def union(parts: Sequence[DataFrame]) -> DataFrame:
@@ -98,7 +106,8 @@ def text(value: Column) -> Checked:
 
 
 def texts(value: Column) -> Checked:
-    """A list of texts in UTF-8, without empty ones; where there is none, an empty list."""
+    """A list of texts in UTF-8, or of numbers, without empty ones; where there is none, an empty list."""
+    value = value.cast("array<string>")
     bad = F.coalesce(F.exists(value, lambda one: F.coalesce(~F.is_valid_utf8(one), F.lit(False))), F.lit(False))
     found = F.hex(F.array_join(value, ", "))
     filled = F.coalesce(F.array_remove(F.array_compact(value), ""), F.array().cast("array<string>"))

@@ -69,6 +69,18 @@ def check_raw_text(path: Location) -> None:
     _check_text(path, first[:_HEAD])
 
 
+def compression_of(path: Location, head: bytes) -> str | None:
+    """How a file is compressed by its first bytes: gzip, bzip2, Zstandard or, None, not at all.
+
+    Raises:
+        UserError: in another way.
+    """
+    form = next((form for form, magic in _MAGIC.items() if magic.match(head)), None)
+    if form is not None and form not in COMPRESSED.values():
+        raise UserError(f"{path} is {form} by its first bytes, which is not read; {_INSTEAD}")
+    return form
+
+
 def check_plain(path: Location, head: bytes) -> None:
     """Raise UserError where the first bytes of a file are those of a compressed one, or of no text in UTF-8."""
     for form, magic in _MAGIC.items():

@@ -84,6 +84,9 @@ class InteractionTables:
         items: item_id long, key string, title string (null: none), and a column per attribute; one row an item.
         schema: which of these the log has.
         read: what was read of each table, by the name that its file or folder has.
+        unlisted_users: where ids are texts, which only ``users`` can name: the user_id of those of its rows that the
+            log's table of users has not; None where there are none to tell apart.
+        unlisted_items: the same of items, item_id.
     """
 
     interactions: "DataFrame"
@@ -91,3 +94,5 @@ class InteractionTables:
     items: "DataFrame"
     schema: LogSchema
     read: dict[str, TableRead] = field(default_factory=dict)
+    unlisted_users: "DataFrame | None" = None
+    unlisted_items: "DataFrame | None" = None

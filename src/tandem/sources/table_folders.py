@@ -12,7 +12,7 @@ from pathlib import Path
 from tandem.errors import UserError
 from tandem.storage.filesystems import is_file, is_folder, listing
 from tandem.storage.locations import Location, RemotePath
-from tandem.storage.tables import SUFFIX, is_table, table_files
+from tandem.storage.tables import is_table, table_files
 
 # What writers leave beside their files, in which no rows are.
 _MARKS = re.compile(r"_SUCCESS|_metadata|_common_metadata|_(?:committed|started)_.*|\.DS_Store|.*\.crc")
@@ -34,12 +34,12 @@ class TableFolder:
 
 
 def files_of_table(place: Location) -> TableFolder:
-    """The Parquet file of that name, or all files in the folder of that name and in those below; none where none is.
+    """The file of that name, or all files in the folder of that name and in those below; none where none is.
 
     Links are followed, to files and to folders.
 
     Raises:
-        UserError: a table of Delta, Hudi or Iceberg, a link to nothing or in a circle, a file that is no ``.parquet``.
+        UserError: a table of Delta, Hudi or Iceberg, a link to nothing or in a circle.
     """
     if isinstance(place, RemotePath):
         return _remote(place)
@@ -49,7 +49,7 @@ def files_of_table(place: Location) -> TableFolder:
         return TableFolder(())
     refuse_table_formats(place)
     if place.is_file():
-        return TableFolder((place,))  # its name is ours
+        return TableFolder((place,))
     return _split(place, sorted(_files_below(place, ())))
 
 
@@ -121,10 +121,6 @@ def _split(place: Location, paths: Sequence[Location]) -> TableFolder:
     start = len(str(place))
     hidden = [path for path in paths if re.search(r"/[._]", str(path)[start:])]
     files = [path for path in paths if path not in set(hidden)]
-    for path in files:
-        if not path.name.endswith(SUFFIX):
-            raise UserError(f"{path} is no Parquet file ({SUFFIX}); {place} must hold nothing else")
-        check_name(path)
     return TableFolder(tuple(files), tuple(path for path in hidden if not is_mark(path.name)))
 
 
