@@ -19,7 +19,7 @@ import keras
 
 from tandem.batches.columns import LABEL, ColumnRows, held_out, read_column_rows
 from tandem.evaluation.classification import classification_metrics
-from tandem.training.wide_and_deep_job import WideAndDeepJob
+from tandem.models.click.job import WideAndDeepJob
 
 Columns = Callable[[ColumnRows], dict[str, Any]]
 

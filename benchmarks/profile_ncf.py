@@ -13,8 +13,8 @@ from torch.profiler import ProfilerActivity, profile
 
 from tandem.batches.rows import EpochKey
 from tandem.distributed.ranks.communicator import SingleRank
-from tandem.training.jobs import NCFJob
-from tandem.training.ncf import ncf_training
+from tandem.models.ncf.job import NCFJob
+from tandem.models.ncf.task import ncf_training
 
 STEPS = 40
 GROUPS = {

@@ -22,16 +22,16 @@ from typing import Any
 from benchmarks.runs import PROJECT, tandem_run
 from tandem.distributed.job import Framework
 from tandem.distributed.launch.launcher import launch
+from tandem.models.click.job import WideAndDeepJob
+from tandem.models.ncf.job import NCFJob
+from tandem.models.two_tower.job import TwoTowerJob
 from tandem.parameters import DistributedParameters
-from tandem.training.jobs import NCFJob
-from tandem.training.two_tower_job import TwoTowerJob
-from tandem.training.wide_and_deep_job import WideAndDeepJob
 
 Jobs = type[NCFJob] | type[WideAndDeepJob] | type[TwoTowerJob]
 MODELS: dict[str, tuple[Jobs, str, Framework]] = {
-    "ncf": (NCFJob, "tandem.training.ncf_rank", "torch"),
-    "wnd": (WideAndDeepJob, "tandem.training.wide_and_deep_rank", "tensorflow"),
-    "two_tower": (TwoTowerJob, "tandem.training.two_tower_rank", "tensorflow"),
+    "ncf": (NCFJob, "tandem.models.ncf.rank", "torch"),
+    "wnd": (WideAndDeepJob, "tandem.models.click.keras_rank", "tensorflow"),
+    "two_tower": (TwoTowerJob, "tandem.models.two_tower.rank", "tensorflow"),
 }
 DATA = {
     "ncf": ["movielens=synthetic"],

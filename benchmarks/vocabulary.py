@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tandem.distributed.launch.launcher import launch
+from tandem.models.click.job import WideAndDeepJob
 from tandem.parameters import DistributedParameters
-from tandem.training.wide_and_deep_job import WideAndDeepJob
 
 ROWS, EPOCHS = 100_000, 4
 IDS = 2_600_000
@@ -56,7 +56,7 @@ def _speed(job: WideAndDeepJob, work: Path) -> float:
             epochs.append(event["samples_per_second"])
 
     launch(
-        "tandem.training.wide_and_deep_rank",
+        "tandem.models.click.keras_rank",
         job,
         parameters=DistributedParameters(num_ranks=2, cores_per_rank=1),
         framework="tensorflow",

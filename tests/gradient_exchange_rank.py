@@ -14,7 +14,7 @@ def keras_tables(ranks: Communicator) -> dict[str, Any]:
     """Tables updated by batches of ids that differ between the ranks, in number too."""
     import tensorflow as tf
 
-    from tandem.training import rank_optimizer
+    from tandem.training.keras import optimizer as rank_optimizer
 
     start = np.random.default_rng(1).normal(size=(ROWS, DIM)).astype(np.float32)
 
@@ -64,9 +64,9 @@ def keras_tables(ranks: Communicator) -> dict[str, Any]:
 
 
 def ncf_weights(document: dict[str, Any], ranks: Communicator) -> dict[str, Any]:
-    from tandem.training import ncf_gradients
-    from tandem.training.jobs import NCFJob
-    from tandem.training.ncf import ncf_training
+    from tandem.models.ncf import exchange as ncf_gradients
+    from tandem.models.ncf.job import NCFJob
+    from tandem.models.ncf.task import ncf_training
 
     results: dict[str, Any] = {}
     for exchange in ("dense", "sparse"):

@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tandem.models.ncf_config import SideSizes
+from tandem.models.ncf.config import SideSizes
+from tandem.models.ncf.job import NCFJob
 from tandem.parameters import NCFParameters
-from tandem.training.jobs import NCFJob
 
 USERS, ITEMS = 60, 40
 DEFAULTS: dict[str, Any] = {

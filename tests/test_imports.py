@@ -32,14 +32,14 @@ def test_keras_comes_without_what_no_rank_uses() -> None:
 @pytest.mark.parametrize(
     ("module", "framework"),
     [
-        ("tandem.training.ncf", ["torch"]),
-        ("tandem.training.torch_click", ["torch"]),
-        ("tandem.training.wide_and_deep", ["tensorflow", "keras"]),
-        ("tandem.training.two_tower", ["tensorflow", "keras"]),
+        ("tandem.models.ncf.task", ["torch"]),
+        ("tandem.models.click.torch_task", ["torch"]),
+        ("tandem.models.click.keras_task", ["tensorflow", "keras"]),
+        ("tandem.models.two_tower.task", ["tensorflow", "keras"]),
         # What a node reads before it starts ranks.
-        ("tandem.training.ncf_sharing", []),
-        ("tandem.training.wide_and_deep_rows", []),
-        ("tandem.training.two_tower_sharing", []),
+        ("tandem.models.ncf.sharing", []),
+        ("tandem.models.click.rows", []),
+        ("tandem.models.two_tower.sharing", []),
     ],
 )
 def test_a_rank_loads_its_own_framework_alone(module: str, framework: list[str]) -> None:

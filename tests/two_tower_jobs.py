@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tandem.models.two_tower.job import TwoTowerJob
 from tandem.parameters import TwoTowerParameters
-from tandem.training.two_tower_job import TwoTowerJob
 
 USERS, ITEMS, GROUPS = 60, 48, 4
 SIZES = {"user": USERS + 1, "tweet": ITEMS + 1, "author": GROUPS + 1, "tweet_type": 4, "user_is_verified": 3}

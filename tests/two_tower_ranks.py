@@ -11,9 +11,9 @@ def main(spec: dict[str, Any], ranks: Communicator) -> None:
     """Train each of the specified jobs; what else is asked for is written beside it."""
     import json
 
-    from tandem.training.keras_loop import keras_threads
-    from tandem.training.two_tower import TwoTowerTrainer
-    from tandem.training.two_tower_job import TwoTowerJob
+    from tandem.models.two_tower.job import TwoTowerJob
+    from tandem.models.two_tower.task import TwoTowerTrainer
+    from tandem.training.keras.trainer import keras_threads
 
     keras_threads()
     for name, document in spec["jobs"].items():

@@ -10,11 +10,11 @@ from tandem.distributed.ranks.rank import emit, run_rank
 
 
 def main(spec: dict[str, Any], ranks: Communicator) -> None:
-    from tandem.training.keras_loop import KerasTrainer, keras_threads
+    from tandem.models.click.job import WideAndDeepJob
+    from tandem.models.click.keras_task import wide_and_deep_task
+    from tandem.training.keras.trainer import KerasTrainer, keras_threads
     from tandem.training.phases import Training
     from tandem.training.task import LoopParameters
-    from tandem.training.wide_and_deep import wide_and_deep_task
-    from tandem.training.wide_and_deep_job import WideAndDeepJob
 
     keras_threads()
     for name, specification in spec["jobs"].items():

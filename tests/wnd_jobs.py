@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tandem.models.click.job import WideAndDeepJob
 from tandem.parameters import WideAndDeepParameters
-from tandem.training.wide_and_deep_job import WideAndDeepJob
 
 SIZES = {"user": 40, "author": 30, "media": 4, "media_x_author": 60}
 DEFAULTS: dict[str, Any] = {
@@ -64,7 +64,7 @@ def write_job(folder: Path, *, seed: int = 7, rows: int = 1000, **parameters: An
 
 def appended_predictions(model: Path) -> list[float]:
     """What scoring an Arrow batch by the model of a folder appends to its columns."""
-    from tandem.training.click_scoring import predict_rows
+    from tandem.scoring.click import predict_rows
 
     batch = pa.RecordBatch.from_pydict(columns(20, seed=3))
     (answer,) = predict_rows([batch], model)

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from tandem.batches import interactions
-from tandem.batches.interactions import FreshNegatives, Membership, Pairs, StoredRows, drop_some_ids
 from tandem.batches.rows import EpochKey
+from tandem.models.ncf import negatives as interactions
+from tandem.models.ncf.negatives import FreshNegatives, Membership, Pairs, StoredRows, drop_some_ids
 
 USERS, ITEMS = 30, 20
 

@@ -10,8 +10,8 @@ import pytest
 from tandem.batches.row_blocks import RowBlocks, RowStream
 from tandem.batches.rows import EpochKey
 from tandem.batches.stream_sizes import Shard, StreamSizes
-from tandem.batches.streamed_interactions import COLUMNS, StreamedInteractions, StreamedPairs
 from tandem.batches.streaming import StreamedRows
+from tandem.models.ncf.streamed_pairs import COLUMNS, StreamedInteractions, StreamedPairs
 
 ROWS = 2_000
 

@@ -18,7 +18,7 @@ from tandem.distributed.topology import Cpu, Topology
 from tandem.parameters import DistributedParameters
 from tandem.storage.filesystems import storage_variables
 
-PROGRAM = RankProgram("tandem.training.ncf_rank", "torch")
+PROGRAM = RankProgram("tandem.models.ncf.rank", "torch")
 # 2 sockets of 2 cores, without SMT.
 HOST = Topology(tuple(Cpu(cpu, cpu // 2, cpu, cpu // 2) for cpu in range(4)), tuple(range(4)), host="here")
 BIN = Path(sys.executable).parent
@@ -68,7 +68,7 @@ def expected_job(work: Path, agent: Path) -> list[str]:
         "--prtemca oob_tcp_keepalive_intvl 75 --prtemca oob_tcp_keepalive_probes 4",
         "--mca pml ob1 --mca btl self,sm,tcp --mca mpi_yield_when_idle 1 --mca btl_tcp_if_include 10.1.0.0/16",
         *(f"-x {name}" for name in exported),
-        f"--wdir {work} {sys.executable} -m tandem.training.ncf_rank {work}/spec.json",
+        f"--wdir {work} {sys.executable} -m tandem.models.ncf.rank {work}/spec.json",
     ]
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from tandem.distributed.ranks.communicator import Communicator
 from tandem.distributed.ranks.rank import run_rank
-from tandem.training import ncf_rank
+from tandem.models.ncf import rank as ncf_rank
 
 
 def main(spec: dict[str, Any], ranks: Communicator) -> None:
-    from tandem.training.torch_loop import TorchTrainer
+    from tandem.training.torch.trainer import TorchTrainer
 
     train_step = TorchTrainer._train_step
     steps = 0

@@ -192,7 +192,7 @@ def all_rows(folder: Path, hosts: TwoHosts) -> Iterator[Row]:
     job.run()
     whole = ncf_jobs.write_job(folder / "whole", **NCF)
     parameters = job.parameters(False, 300.0)
-    launch("tandem.training.ncf_rank", whole, parameters=parameters, framework="torch", work_dir=folder / "work")
+    launch("tandem.models.ncf.rank", whole, parameters=parameters, framework="torch", work_dir=folder / "work")
     for name in ("model.safetensors", "scorer.safetensors"):
         both = [(one.staging / "model" / name).read_bytes() for one in (job.job, whole)]
         assert both[0] == both[1], f"{name} differs from that of a run that was never hurt"

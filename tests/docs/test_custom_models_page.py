@@ -12,10 +12,10 @@ import pytest
 import two_tower_jobs
 from projects import ROOT
 from tandem.distributed.ranks.communicator import SingleRank
-from tandem.training.click_scoring import load_scorer
-from tandem.training.torch_click import train_torch_click
-from tandem.training.two_tower import TwoTowerTrainer
-from tandem.training.wide_and_deep import train_wide_and_deep
+from tandem.models.click.keras_task import train_wide_and_deep
+from tandem.models.click.torch_task import train_torch_click
+from tandem.models.two_tower.task import TwoTowerTrainer
+from tandem.scoring.click import load_scorer
 from wnd_jobs import columns, write_job
 
 PAGE = ROOT / "docs" / "custom_models.md"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from tandem.models.dropout import random_bytes, relu_dropout
+from tandem.layers.dropout import random_bytes, relu_dropout
 
 
 def test_evaluation_is_relu_alone():

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from tandem.models.gather import gather
+from tandem.layers.gather import gather
 
 
 @pytest.mark.parametrize("kind", [torch.int32, torch.int64])

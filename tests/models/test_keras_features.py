@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tandem.models.keras_features import FirstDense, Indicators, NormReluDropout, Numbers, RowEmbedding, RowSum
+from tandem.layers.keras_features import FirstDense, Indicators, NormReluDropout, Numbers, RowEmbedding, RowSum
 
 SIZES = {"a": 3, "b": 4}
 IDS = [tf.constant([0, 1, 2, 7, -1]), tf.constant([3, 0, 1, 1, 2])]

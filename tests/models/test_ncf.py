@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tandem.errors import UserError
-from tandem.models.ncf import (
+from tandem.models.ncf.network import (
     Calibration,
     NeuMF,
     NeuMFConfig,
@@ -16,7 +16,7 @@ from tandem.models.ncf import (
     load_ncf,
     save_ncf,
 )
-from tandem.models.ncf_scorer import SCORER_FILE, load_scorer
+from tandem.models.ncf.scorer import SCORER_FILE, load_scorer
 from tandem.parameters import NeuMFParameters
 
 USERS = SideSizes(num_ids=6, categorical={"gender": 3, "zip_code": 4}, numeric=("age",))
@@ -168,7 +168,7 @@ def test_the_scorer_without_pytorch_gives_the_same_scores(tmp_path, parameters):
 
 
 def test_the_scorer_imports_no_pytorch():
-    check = "import sys, tandem.training.ncf_scoring; sys.exit('torch' in sys.modules or 'kedro' in sys.modules)"
+    check = "import sys, tandem.scoring.ncf; sys.exit('torch' in sys.modules or 'kedro' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
 
 

@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 
 from tandem.errors import UserError
-from tandem.models.tower_layers import InputDense
-from tandem.models.two_tower import build_towers, load_tower, save_towers, weights_fingerprint
-from tandem.models.two_tower_config import CONFIG_FILE, ITEM_FILE, USER_FILE, TwoTowerConfig, load_config
+from tandem.layers.towers import InputDense
+from tandem.models.two_tower.config import CONFIG_FILE, ITEM_FILE, USER_FILE, TwoTowerConfig, load_config
+from tandem.models.two_tower.network import build_towers, load_tower, save_towers, weights_fingerprint
 from tandem.parameters import TowerParameters, TwoTowerModelParameters
 
 SIZES = {

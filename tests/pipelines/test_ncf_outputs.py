@@ -11,7 +11,7 @@ import pytest
 
 from projects import PUBLISHED, Project
 from tandem import __version__
-from tandem.models.ncf import load_ncf
+from tandem.models.ncf.network import load_ncf
 
 SCHEMAS = {
     "data/05_model_input/ncf/train.parquet": {"user_id", "item_id", "user", "item", "label", "genres", "validation"},

@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 from projects import ROOT, Project
 from tandem.batches.shards import read_columns
 from tandem.pipelines.inference.wnd_scoring import POOLS, _workers_of_their_own, with_predictions
-from tandem.training.wide_and_deep_scoring import WideAndDeepScorer
+from tandem.scoring.click_keras import WideAndDeepScorer
 
 MODEL = "data/06_models/wnd"
 REPORTS = "data/08_reporting/wnd"

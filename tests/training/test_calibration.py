@@ -3,7 +3,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from tandem.distributed.ranks.communicator import SingleRank
-from tandem.models.ncf import Calibration
+from tandem.models.ncf.network import Calibration
 from tandem.training.calibration import fit_calibration
 
 

@@ -6,9 +6,9 @@ import two_tower_jobs
 import wnd_jobs
 from tandem.batches.columns import LABEL
 from tandem.errors import UserError
-from tandem.training.two_tower_rows import load_rows
-from tandem.training.two_tower_sharing import two_tower_sharing
-from tandem.training.wide_and_deep_rows import wide_and_deep_rows, wide_and_deep_sharing
+from tandem.models.click.rows import wide_and_deep_rows, wide_and_deep_sharing
+from tandem.models.two_tower.rows import load_rows
+from tandem.models.two_tower.sharing import two_tower_sharing
 
 
 @pytest.mark.parametrize("ranks", [1, 3])

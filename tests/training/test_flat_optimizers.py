@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from tandem.training.flat_optimizers import FlatAdagrad, FlatAdam, FlatOptimizer
+from tandem.training.torch.flat_optimizers import FlatAdagrad, FlatAdam, FlatOptimizer
 
 
 def vectors() -> list[torch.nn.Parameter]:
@@ -60,7 +60,7 @@ def test_a_missing_gradient_is_told() -> None:
 def test_no_step_loads_the_compiler_of_torch() -> None:
     program = (
         "import sys, torch\n"
-        "from tandem.training.flat_optimizers import FlatAdagrad, FlatAdam\n"
+        "from tandem.training.torch.flat_optimizers import FlatAdagrad, FlatAdam\n"
         "parameter = torch.nn.Parameter(torch.ones(3))\n"
         "parameter.grad = torch.ones(3)\n"
         "for kind in (FlatAdam, FlatAdagrad):\n"

@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from tandem.training.flat_parameters import FlatParameters
+from tandem.training.torch.flat_parameters import FlatParameters
 
 
 def test_one_step_on_the_vector_is_one_step_on_the_model():

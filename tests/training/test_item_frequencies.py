@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tandem.distributed.ranks.communicator import SingleRank
-from tandem.training.item_frequencies import ItemFrequencies, SketchedFrequencies
+from tandem.models.two_tower.item_frequencies import ItemFrequencies, SketchedFrequencies
 
 EVERYONE = np.random.default_rng(0).zipf(1.3, 20_000) % 3_000 - 1_500
 

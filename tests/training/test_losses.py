@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from tandem.batches.interactions import Batch, SharedBatch
-from tandem.models.ncf import NeuMF, NeuMFConfig, SideSizes
+from tandem.models.ncf.loss import summed_loss
+from tandem.models.ncf.negatives import Batch, SharedBatch
+from tandem.models.ncf.network import NeuMF, NeuMFConfig, SideSizes
 from tandem.parameters import NCFParameters, NeuMFParameters
-from tandem.training.losses import summed_loss
 
 MODEL = NeuMFParameters(gmf_dim=3, mlp_dim=4, hidden_units=(5, 2), dropout=0.0)
 # Users 2 and 1, user 2 twice; item 3 is a positive and a negative.

@@ -10,15 +10,15 @@ import torch
 from safetensors.torch import load_file
 
 from ncf_jobs import DEFAULTS, ITEMS, TEST_ITEM, TEST_USERS, USERS, write_job
-from tandem.batches.streamed_interactions import StreamedInteractions
 from tandem.distributed.launch.launcher import launch
 from tandem.distributed.ranks.communicator import SingleRank
 from tandem.errors import UserError
-from tandem.models.ncf import Calibration, load_ncf
+from tandem.models.ncf.job import NCFJob
+from tandem.models.ncf.network import Calibration, load_ncf
+from tandem.models.ncf.streamed_pairs import StreamedInteractions
+from tandem.models.ncf.streaming import load_or_stream
+from tandem.models.ncf.task import ncf_training, train_ncf
 from tandem.parameters import DistributedParameters
-from tandem.training.jobs import NCFJob
-from tandem.training.ncf import ncf_training, train_ncf
-from tandem.training.ncf_streaming import load_or_stream
 from trainings import Events, InterruptedJobError
 
 FRESH: dict[str, Any] = {"negatives": "fresh", "fresh_negatives": 3}
@@ -151,7 +151,7 @@ def test_early_stopping_restores_the_best_weights(tmp_path):
 
 def test_a_smoothed_metric_is_not_deceived_by_one_lucky_epoch(tmp_path, monkeypatch):
     values = iter([0.1, 0.5, 0.1, 0.2, 0.3, 0.4, 0.4, 0.1, 0.1, 0.1])
-    monkeypatch.setattr("tandem.training.ncf.validate_ncf", lambda *_: {"ndcg@10": next(values)})
+    monkeypatch.setattr("tandem.models.ncf.task.validate_ncf", lambda *_: {"ndcg@10": next(values)})
     stopping = {"metric": "ndcg@10", "patience": 3, "smoothing": 3}
     trainer = ncf_training(write_job(tmp_path, epochs=10, early_stopping=stopping), SingleRank(), lambda event: None)
     trainer.fit()
@@ -257,7 +257,7 @@ def test_two_ranks_end_with_equal_weights_and_the_result_of_one(tmp_path):
         distributed = DistributedParameters(num_ranks=ranks, cores_per_rank=1)
         events: list[dict[str, Any]] = []
         launch(
-            "tandem.training.ncf_rank",
+            "tandem.models.ncf.rank",
             job,
             parameters=distributed,
             framework="torch",

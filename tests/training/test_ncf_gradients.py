@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from tandem.batches.interactions import Batch, SharedBatch
 from tandem.distributed.ranks.communicator import SingleRank
-from tandem.models.ncf import NeuMF, NeuMFConfig, SideSizes
+from tandem.models.ncf import exchange as ncf_gradients
+from tandem.models.ncf.exchange import NCFGradients, looked_up
+from tandem.models.ncf.loss import summed_loss
+from tandem.models.ncf.negatives import Batch, SharedBatch
+from tandem.models.ncf.network import NeuMF, NeuMFConfig, SideSizes
 from tandem.parameters import NCFParameters
 from tandem.parameters.ncf import NeuMFParameters
-from tandem.training import ncf_gradients
-from tandem.training.losses import summed_loss
-from tandem.training.ncf_gradients import NCFGradients, looked_up
 
 USERS, ITEMS = 50, 30
 BATCH = Batch(torch.tensor([3, 7, 3, 0]), torch.tensor([5, 5, 9, 29]), torch.tensor([1.0, 0.0, 1.0, 0.0]))

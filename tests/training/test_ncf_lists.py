@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from ncf_jobs import ITEMS, write_job
-from tandem.models.ncf import save_ncf
-from tandem.training.ncf_building import build_ncf
-from tandem.training.ncf_catalogue import Catalogue
-from tandem.training.ncf_scoring import ListRequest, rank_items
+from tandem.models.ncf.building import build_ncf
+from tandem.models.ncf.network import save_ncf
+from tandem.scoring.ncf import ListRequest, rank_items
+from tandem.scoring.ncf_catalogue import Catalogue
 
 RAW = 100  # the item_id of encoded item n is so much larger
 SCHEMA = pa.schema(

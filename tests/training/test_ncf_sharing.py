@@ -7,9 +7,9 @@ import pytest
 
 from ncf_jobs import write_job
 from tandem.errors import UserError
+from tandem.models.ncf.rows import load_ncf_data
+from tandem.models.ncf.sharing import ncf_sharing
 from tandem.training.loop import rows_of_step
-from tandem.training.ncf_data import load_ncf_data
-from tandem.training.ncf_sharing import ncf_sharing
 
 NEGATIVES = {
     "stored": {"negatives": "stored"},

@@ -12,13 +12,13 @@ import torch
 from ncf_jobs import write_job
 from tandem.distributed.launch.launcher import launch
 from tandem.distributed.ranks.communicator import SingleRank
+from tandem.models.ncf.job import NCFJob
+from tandem.models.ncf.rows import load_ncf_data
+from tandem.models.ncf.streaming import load_or_stream
+from tandem.models.ncf.task import ncf_training
 from tandem.parameters import DistributedParameters, NCFParameters
-from tandem.training.jobs import NCFJob
-from tandem.training.ncf import ncf_training
-from tandem.training.ncf_data import load_ncf_data
-from tandem.training.ncf_streaming import load_or_stream
 from tandem.training.phases import Training
-from tandem.training.torch_loop import TorchTask
+from tandem.training.torch.trainer import TorchTask
 from trainings import REPORT, Events, InterruptedJobError, peaks
 
 LIMIT_MB = 2.0
@@ -29,8 +29,8 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from tandem.distributed.ranks.communicator import SingleRank
-from tandem.training.jobs import NCFJob
-from tandem.training.ncf import ncf_training
+from tandem.models.ncf.job import NCFJob
+from tandem.models.ncf.task import ncf_training
 job = NCFJob.model_validate_json(Path(sys.argv[1]).read_text())
 trainer = ncf_training(job, SingleRank(), lambda event: None)
 trainer.fit()
@@ -135,7 +135,7 @@ def test_two_ranks_stream_in_step(tmp_path: Path) -> None:
         events: list[dict[str, Any]] = []
         parameters = DistributedParameters(num_ranks=2, cores_per_rank=1, bind=False)
         work = tmp_path / "work"
-        module = "tandem.training.ncf_rank"
+        module = "tandem.models.ncf.rank"
         launch(module, job, parameters=parameters, framework="torch", work_dir=work, on_event=events.append)
         curves.append([event for event in events if event["event"] == "epoch"])
     for name, tolerance in (("samples", 0), ("train_loss", 0.02), ("val_log_loss", 0.02)):

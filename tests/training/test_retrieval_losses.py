@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tandem.parameters import SoftmaxParameters
-from tandem.training.retrieval_losses import (
+from tandem.models.two_tower.losses import (
     Positives,
     correct_sampling,
     cross_entropy,
@@ -12,6 +11,7 @@ from tandem.training.retrieval_losses import (
     remove_accidental_hits,
     softmax_loss,
 )
+from tandem.parameters import SoftmaxParameters
 
 USERS, ITEMS, DIM = 5, 6, 4
 ROWS = [(0, 0), (1, 0), (2, 1), (0, 3), (3, 4), (4, 3), (2, 5)]

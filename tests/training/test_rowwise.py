@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 
 from tandem.distributed.ranks.communicator import SingleRank
-from tandem.training import rowwise
-from tandem.training.rank_optimizer import RankOptimizer
-from tandem.training.rowwise import AdamRows
+from tandem.training.keras import row_updates as rowwise
+from tandem.training.keras.optimizer import RankOptimizer
+from tandem.training.keras.row_updates import AdamRows
 
 ROWS, DIM, STEPS = 300, 4, 120
 START = np.random.default_rng(1).normal(size=(ROWS, DIM)).astype(np.float32)

@@ -11,10 +11,10 @@ import pytest
 from tandem.distributed.launch.launcher import launch
 from tandem.distributed.ranks.communicator import SingleRank
 from tandem.evaluation.classification import classification_metrics
+from tandem.models.click.job import WideAndDeepJob
+from tandem.models.click.keras_task import train_wide_and_deep
 from tandem.parameters import DistributedParameters
 from tandem.training.score_bins import ScoreBins
-from tandem.training.wide_and_deep import train_wide_and_deep
-from tandem.training.wide_and_deep_job import WideAndDeepJob
 from trainings import REPORT, Events, InterruptedJobError, peaks
 from wnd_jobs import DEFAULTS, SIZES, columns, write_job
 
@@ -24,11 +24,11 @@ NUMBERS = tuple(f"number_{index}" for index in range(40))
 TRAIN = """
 import sys
 from pathlib import Path
-from tandem.training.keras_loop import keras_threads
+from tandem.training.keras.trainer import keras_threads
 keras_threads()
 from tandem.distributed.ranks.communicator import SingleRank
-from tandem.training.wide_and_deep import train_wide_and_deep
-from tandem.training.wide_and_deep_job import WideAndDeepJob
+from tandem.models.click.keras_task import train_wide_and_deep
+from tandem.models.click.job import WideAndDeepJob
 job = WideAndDeepJob.model_validate_json(Path(sys.argv[1]).read_text())
 trainer = train_wide_and_deep(job, SingleRank(), lambda event: None)
 """ + REPORT.format(state="trainer.state")

@@ -10,12 +10,12 @@ import torch
 
 from tandem.distributed.ranks.communicator import SingleRank
 from tandem.errors import UserError
+from tandem.models.click.job import WideAndDeepJob
+from tandem.models.click.torch_task import train_torch_click
 from tandem.parameters import WideAndDeepParameters
-from tandem.training.click_scoring import load_scorer
-from tandem.training.torch_click import train_torch_click
-from tandem.training.torch_loop import TorchTrainer
-from tandem.training.torch_rows import SparseTable
-from tandem.training.wide_and_deep_job import WideAndDeepJob
+from tandem.scoring.click import load_scorer
+from tandem.training.torch.sparse_tables import SparseTable
+from tandem.training.torch.trainer import TorchTrainer
 from trainings import Events, InterruptedJobError
 from wnd_jobs import DEFAULTS, appended_predictions, columns, write_job
 

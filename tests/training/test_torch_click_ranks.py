@@ -28,7 +28,7 @@ def train(
     job = write_job(folder, rows=rows, framework="torch", builder=f"torch_models.{builder}", **parameters)
     events: list[dict[str, Any]] = []
     launch(
-        "tandem.training.torch_click_rank",
+        "tandem.models.click.torch_rank",
         job,
         parameters=DistributedParameters(num_ranks=ranks, cores_per_rank=1, bind=False),
         framework="torch",

@@ -12,10 +12,10 @@ import pytest
 from tandem.distributed.launch.launcher import launch
 from tandem.distributed.ranks.communicator import SingleRank
 from tandem.errors import UserError
-from tandem.models.two_tower_config import load_config
+from tandem.models.two_tower.config import load_config
+from tandem.models.two_tower.job import TwoTowerJob
+from tandem.models.two_tower.task import TwoTowerTrainer, train_two_tower
 from tandem.parameters import DistributedParameters
-from tandem.training.two_tower import TwoTowerTrainer, train_two_tower
-from tandem.training.two_tower_job import TwoTowerJob
 from trainings import Events, InterruptedJobError
 from two_tower_jobs import ITEMS, USERS, write_job
 

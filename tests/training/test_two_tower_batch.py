@@ -9,11 +9,11 @@ from tandem.batches.shards import StepPlan
 from tandem.distributed.launch.launcher import launch
 from tandem.distributed.ranks.communicator import SingleRank
 from tandem.errors import UserError
+from tandem.models.two_tower.batch_size import LEAST_ROWS, MOST_ROWS, STEPS, batch_of
+from tandem.models.two_tower.job import TwoTowerJob
+from tandem.models.two_tower.sharing import two_tower_sharing
+from tandem.models.two_tower.task import TwoTowerTrainer
 from tandem.parameters import DistributedParameters, TwoTowerParameters
-from tandem.training.two_tower import TwoTowerTrainer
-from tandem.training.two_tower_batch import LEAST_ROWS, MOST_ROWS, STEPS, batch_of
-from tandem.training.two_tower_job import TwoTowerJob
-from tandem.training.two_tower_sharing import two_tower_sharing
 from trainings import Events, InterruptedJobError
 from two_tower_jobs import write_job
 

@@ -5,8 +5,7 @@ import pytest
 
 from tandem.batches.columns import ColumnRows
 from tandem.errors import UserError
-from tandem.parameters import TowerParameters, TwoTowerModelParameters
-from tandem.training.two_tower_data import (
+from tandem.models.two_tower.keys import (
     SHARE,
     distinct,
     key_names,
@@ -15,6 +14,7 @@ from tandem.training.two_tower_data import (
     with_keys,
     within,
 )
+from tandem.parameters import TowerParameters, TwoTowerModelParameters
 
 USER = TowerParameters(embeddings=("user",), continuous=("age",))
 ITEM = TowerParameters(embeddings=("tweet", "author"), indicators=("kind",))

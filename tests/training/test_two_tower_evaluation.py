@@ -4,9 +4,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tandem.parameters import IndexParameters, TwoTowerParameters
+from tandem.retrieval.evaluation import RetrievalFiles, evaluate_retrieval, make_scene
 from tandem.retrieval.index import build_index
 from tandem.retrieval.vectors import read_vectors
-from tandem.training.two_tower_evaluation import RetrievalFiles, evaluate_retrieval, make_scene
 
 USERS, ITEMS, GROUPS = 40, 400, 20
 PARAMETERS = TwoTowerParameters(evaluated_users=1_000)

@@ -11,9 +11,9 @@ import pytest
 
 from tandem.distributed.launch.launcher import launch
 from tandem.distributed.ranks.communicator import SingleRank
+from tandem.models.two_tower.job import TwoTowerJob
+from tandem.models.two_tower.task import TwoTowerTrainer
 from tandem.parameters import DistributedParameters
-from tandem.training.two_tower import TwoTowerTrainer
-from tandem.training.two_tower_job import TwoTowerJob
 from trainings import REPORT, Events, InterruptedJobError, peaks
 from two_tower_jobs import DEFAULTS, SIZES, write_job
 
@@ -25,11 +25,11 @@ NUMBERS = tuple(f"number_{index}" for index in range(40))
 TRAIN = """
 import sys
 from pathlib import Path
-from tandem.training.keras_loop import keras_threads
+from tandem.training.keras.trainer import keras_threads
 keras_threads()
 from tandem.distributed.ranks.communicator import SingleRank
-from tandem.training.two_tower import TwoTowerTrainer
-from tandem.training.two_tower_job import TwoTowerJob
+from tandem.models.two_tower.task import TwoTowerTrainer
+from tandem.models.two_tower.job import TwoTowerJob
 job = TwoTowerJob.model_validate_json(Path(sys.argv[1]).read_text())
 trainer = TwoTowerTrainer(job, SingleRank(), lambda event: None)
 trainer.fit()

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tandem.errors import UserError
-from tandem.models.two_tower_config import TwoTowerConfig
+from tandem.models.two_tower.building import make_towers
+from tandem.models.two_tower.config import TwoTowerConfig
 from tandem.parameters import TowerParameters, TwoTowerModelParameters
-from tandem.training.two_tower_towers import make_towers
 
 MODEL = TwoTowerModelParameters(
     user=TowerParameters(embeddings=("user",)), item=TowerParameters(embeddings=("tweet",)), hidden_units=()

@@ -13,10 +13,10 @@ import tensorflow as tf
 
 from tandem.distributed.ranks.communicator import SingleRank
 from tandem.errors import UserError
-from tandem.models.wide_and_deep import build_wide_and_deep
-from tandem.training.wide_and_deep import train_wide_and_deep
-from tandem.training.wide_and_deep_job import WideAndDeepJob, sizes_of_columns
-from tandem.training.wide_and_deep_scoring import WideAndDeepScorer
+from tandem.models.click.job import WideAndDeepJob, sizes_of_columns
+from tandem.models.click.keras_task import train_wide_and_deep
+from tandem.models.click.wide_and_deep import build_wide_and_deep
+from tandem.scoring.click_keras import WideAndDeepScorer
 from trainings import Events, InterruptedJobError
 from wnd_jobs import DEFAULTS, SIZES, appended_predictions, columns, write_job
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tandem.distributed.ranks.communicator import Communicator
-from tandem.models.ncf_config import Calibration
+from tandem.models.ncf.config import Calibration
 
 ITERATIONS = 25
 TOLERANCE = 1e-9

@@ -158,7 +158,7 @@ def test_two_ranks_train_to_the_same_weights_under_either_mpi(tmp_path: Path) ->
         job = ncf_jobs.write_job(tmp_path / mpi, epochs=2)
         parameters = DistributedParameters(num_ranks=2, mpi=mpi)
         ranks = launch(
-            "tandem.training.ncf_rank", job, parameters=parameters, framework="torch", work_dir=tmp_path / "work"
+            "tandem.models.ncf.rank", job, parameters=parameters, framework="torch", work_dir=tmp_path / "work"
         ).ranks
         assert [row["mpi"] for row in ranks] == [mpi, mpi]
         weights[mpi] = (job.staging / "model" / "model.safetensors").read_bytes()

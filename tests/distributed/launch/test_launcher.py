@@ -342,10 +342,10 @@ def test_a_missing_mpirun_is_named(
 def test_the_command_of_two_ranks(tmp_path: Path) -> None:
     two = plan([Topology((Cpu(4, 0, 4, 0), Cpu(6, 0, 6, 0)), (4, 6))], DistributedParameters(num_ranks=2))
     assert mpirun.rankfile(two) == "rank 0=localhost slot=0\nrank 1=localhost slot=1\n"
-    argv = mpirun.command(two, "tandem.training.ncf_rank", tmp_path / "spec.json", tmp_path / "rankfile")
+    argv = mpirun.command(two, "tandem.models.ncf.rank", tmp_path / "spec.json", tmp_path / "rankfile")
     assert argv[1:5] == ["-np", "2", "--map-by", f"rankfile:file={tmp_path}/rankfile"]
     assert argv[argv.index("mpi_yield_when_idle") + 1] == "1", "one core is shared with Horovod's thread"
-    assert argv[-4:] == [sys.executable, "-m", "tandem.training.ncf_rank", str(tmp_path / "spec.json")]
+    assert argv[-4:] == [sys.executable, "-m", "tandem.models.ncf.rank", str(tmp_path / "spec.json")]
     one = plan([Topology((Cpu(4, 0, 4, 0),), (4,))], DistributedParameters(num_ranks=1))
     assert mpirun.command(one, "m", Path("s"), Path("r")) == [sys.executable, "-m", "m", "s"]
 

@@ -58,7 +58,7 @@ def hosts(machine: TwoHosts, monkeypatch: pytest.MonkeyPatch) -> Iterator[TwoHos
 
 @pytest.fixture
 def run(hosts: TwoHosts, tmp_path: Path) -> Callable[..., LaunchResult]:
-    def start(job: Any, module: str = "tandem.training.ncf_rank", **others: Any) -> LaunchResult:
+    def start(job: Any, module: str = "tandem.models.ncf.rank", **others: Any) -> LaunchResult:
         framework: Any = others.pop("framework", "torch")
         on_event = others.pop("on_event", None)
         settings = DistributedParameters(**(SETTINGS | {"launch_agent": str(hosts.agent)} | others))
@@ -99,7 +99,7 @@ def test_faults_in_mid_epoch_are_named_and_the_resumed_job_ends_as_one_that_was_
     ranks = run(whole).ranks
     assert [(row["rank"], row["host"], row["bound_by"]) for row in ranks] == [(0, "h1", "mpirun"), (1, "h2", "mpirun")]
     launch(
-        "tandem.training.ncf_rank",
+        "tandem.models.ncf.rank",
         alone,
         parameters=DistributedParameters(**ONE_HOST),
         framework="torch",
@@ -138,9 +138,9 @@ def test_faults_in_mid_epoch_are_named_and_the_resumed_job_ends_as_one_that_was_
 
 def test_wide_and_deep_ends_as_on_one_host(run: Callable[..., LaunchResult], tmp_path: Path) -> None:
     across, alone = (wnd_jobs.write_job(tmp_path / name) for name in ("across", "alone"))
-    run(across, "tandem.training.wide_and_deep_rank", framework="tensorflow")
+    run(across, "tandem.models.click.keras_rank", framework="tensorflow")
     launch(
-        "tandem.training.wide_and_deep_rank",
+        "tandem.models.click.keras_rank",
         alone,
         parameters=DistributedParameters(**ONE_HOST),
         framework="tensorflow",

@@ -37,7 +37,7 @@ def predict_ncf_test(
     ``source`` says who answered: ``model``, or ``popularity`` for a user or item that no training row knows. Raises
     UserError where the model was trained on other rows than those of the spec.
     """
-    from tandem.models.ncf_scorer import check_trained_on, evaluated_model
+    from tandem.models.ncf.scorer import check_trained_on, evaluated_model
     from tandem.pipelines.inference.scoring import predicted, with_fallback
 
     check_trained_on(model, spec["fingerprint"])
@@ -75,12 +75,12 @@ def rank_ncf_items(
     """
     from pyspark.sql import functions as F  # noqa: N812
 
-    from tandem.models.ncf_scorer import check_trained_on
+    from tandem.models.ncf.scorer import check_trained_on
     from tandem.pipelines.inference.published_ids import in_ids_of_the_log, wanted_users
     from tandem.pipelines.inference.scoring import asked_for, asked_users, ranked_lists
+    from tandem.scoring.ncf import ListRequest
+    from tandem.scoring.ncf_catalogue import Catalogue
     from tandem.sources.schema import LogSchema
-    from tandem.training.ncf_catalogue import Catalogue
-    from tandem.training.ncf_scoring import ListRequest
 
     check_trained_on(model, spec["fingerprint"])
     logger.info("NCF %s", asked_for(parameters, spec["num_users"], spec["num_items"]))
@@ -115,7 +115,7 @@ def report_ncf(
     from tandem.evaluation.classification import ClassificationSums
     from tandem.evaluation.facts import described, training_facts
     from tandem.evaluation.report import build_report, table, verdict
-    from tandem.models.ncf_scorer import evaluated_model
+    from tandem.models.ncf.scorer import evaluated_model
 
     rows = read_columns(predictions, ("item_id", "label", "prediction", "source"))
     trained = read_columns(train, ("item_id", "label"))

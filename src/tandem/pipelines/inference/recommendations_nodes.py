@@ -39,7 +39,7 @@ def find_recsys2021_candidates(
     """
     import pyarrow.parquet as pq
 
-    from tandem.models.two_tower_config import load_config
+    from tandem.models.two_tower.config import load_config
     from tandem.retrieval.candidates import SCHEMA, CandidateFiles, candidate_tables, choose_users
     from tandem.retrieval.index import load_index
 
@@ -76,7 +76,7 @@ def rank_recsys2021_candidates(
     from tandem.features.recsys2021_tables import pair_rows
     from tandem.features.spec import FeatureSpec
     from tandem.pipelines.inference.wnd_scoring import with_predictions
-    from tandem.training.click_scoring import check_trained_on
+    from tandem.scoring.click import check_trained_on
 
     check_trained_on(model, spec["fingerprint"])
     by_model = candidates.where(F.col("source") == "model").select("user_id", "tweet_id", "candidate_rank", "source")

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F  # noqa: N812
 from tandem.features.splits import TEST
 from tandem.features.vocabulary import UNKNOWN
 from tandem.parameters import NCFParameters
-from tandem.training.ncf_scoring import ListRequest
+from tandem.scoring.ncf import ListRequest
 
 # Rows of prior belief in the overall share of positives, for the popularity that answers for the unknown.
 PRIOR_ROWS = 10.0
@@ -23,7 +23,7 @@ def predicted(rows: DataFrame, model: Path) -> DataFrame:
     folder = model.resolve()
 
     def predict(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        from tandem.training.ncf_scoring import predict_pairs
+        from tandem.scoring.ncf import predict_pairs
 
         return predict_pairs(batches, folder)
 
@@ -87,7 +87,7 @@ def ranked_lists(asked: DataFrame, request: ListRequest) -> DataFrame:
     """
 
     def rank(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        from tandem.training.ncf_scoring import rank_items
+        from tandem.scoring.ncf import rank_items
 
         return rank_items(batches, request)
 

@@ -32,8 +32,8 @@ def evaluate_two_tower_retrieval(
     seed: int,
 ) -> dict[str, Any]:
     """Ranking metrics among all items of model, popularity and random vectors, and what the index misses."""
+    from tandem.retrieval.evaluation import RetrievalFiles, evaluate_retrieval
     from tandem.retrieval.index import load_index
-    from tandem.training.two_tower_evaluation import RetrievalFiles, evaluate_retrieval
 
     files = RetrievalFiles(user_embeddings, item_embeddings, user_features, item_features, train, test)
     return evaluate_retrieval(files, load_index(index, len(os.sched_getaffinity(0))), parameters, seed)

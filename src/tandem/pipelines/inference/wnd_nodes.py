@@ -25,7 +25,7 @@ def predict_wnd_test(model: Path, spec: dict[str, Any], test: DataFrame) -> Data
     Raises UserError where the model was trained with another feature spec.
     """
     from tandem.pipelines.inference.wnd_scoring import with_predictions
-    from tandem.training.click_scoring import check_trained_on
+    from tandem.scoring.click import check_trained_on
 
     check_trained_on(model, spec["fingerprint"])
     return with_predictions(test, model)
@@ -48,7 +48,7 @@ def report_wnd(
     from tandem.evaluation.classification import ClassificationSums, classification_metrics
     from tandem.evaluation.facts import described, training_facts
     from tandem.evaluation.report import build_report, table, verdict
-    from tandem.training.click_scoring import parameters_of
+    from tandem.scoring.click import parameters_of
 
     trained_with = parameters_of(model)
     title, short_title = trained_with.title, trained_with.short_title

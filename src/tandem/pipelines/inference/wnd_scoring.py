@@ -9,7 +9,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
-from tandem.training.click_scoring import parameters_of
+from tandem.scoring.click import parameters_of
 
 # Spark keeps one pool of Python processes for each set of variables. These processes import one framework and keep its
 # threads to one each: there is one of them per core already.
@@ -34,7 +34,7 @@ def with_predictions(rows: DataFrame, model: Path) -> DataFrame:
     folder = model.resolve()
 
     def predict(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        from tandem.training.click_scoring import predict_rows
+        from tandem.scoring.click import predict_rows
 
         return predict_rows(batches, folder)
 

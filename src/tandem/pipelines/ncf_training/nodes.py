@@ -12,15 +12,15 @@ from typing import Any, Literal
 from tandem.distributed.job import RankProgram
 from tandem.errors import UserError
 from tandem.features.spec import BagFeature, FeatureSpec, MinMaxFeature, VocabularyFeature
-from tandem.models.ncf_config import SideSizes
+from tandem.models.ncf.config import SideSizes
+from tandem.models.ncf.job import NCFJob
 from tandem.parameters import DistributedParameters, NCFParameters
 from tandem.storage.locations import Location
-from tandem.training.jobs import NCFJob
 from tandem.training.progress import TrainingProgress
 
 MAX_BAG_CELLS = 2**29
 """Of a list of categories as the model holds it, users (or items) x categories, 4 bytes each."""
-RANKS = RankProgram("tandem.training.ncf_rank", "torch")
+RANKS = RankProgram("tandem.models.ncf.rank", "torch")
 
 
 def train_ncf(
@@ -41,7 +41,7 @@ def train_ncf(
     Where the published model learns the test rows too, the one that is evaluated lies in its folder.
     """
     from tandem.distributed.launch.launcher import launch
-    from tandem.training.ncf_sharing import ncf_sharing
+    from tandem.models.ncf.sharing import ncf_sharing
 
     staging = work / "staging"
     shutil.rmtree(staging, ignore_errors=True)

@@ -13,7 +13,7 @@ from tandem.distributed.job import RankProgram
 from tandem.parameters import DistributedParameters, TwoTowerParameters
 from tandem.storage.locations import Location
 
-RANKS = RankProgram("tandem.training.two_tower_rank", "tensorflow")
+RANKS = RankProgram("tandem.models.two_tower.rank", "tensorflow")
 
 
 def train_two_tower(
@@ -35,9 +35,9 @@ def train_two_tower(
     from tandem.distributed.launch.launcher import launch
     from tandem.features.recsys2021_spec import TWO_TOWER
     from tandem.features.spec import FeatureSpec
+    from tandem.models.two_tower.job import TwoTowerJob
+    from tandem.models.two_tower.sharing import two_tower_sharing
     from tandem.training.progress import TrainingProgress
-    from tandem.training.two_tower_job import TwoTowerJob
-    from tandem.training.two_tower_sharing import two_tower_sharing
 
     staging = work / "staging"
     shutil.rmtree(staging, ignore_errors=True)
@@ -72,7 +72,7 @@ def train_two_tower(
 
 def build_two_tower_index(model: Path, item_embeddings: Path, work: Path, parameters: TwoTowerParameters) -> Path:
     """Index the item vectors; returns the staged index, which knows the model that made them."""
-    from tandem.models.two_tower_config import load_config
+    from tandem.models.two_tower.config import load_config
     from tandem.retrieval.index import build_index, save_index
     from tandem.retrieval.vectors import read_vectors
 

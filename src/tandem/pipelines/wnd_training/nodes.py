@@ -13,8 +13,8 @@ from tandem.parameters import DistributedParameters, WideAndDeepParameters
 from tandem.storage.locations import Location
 
 RANKS = {
-    "tensorflow": RankProgram("tandem.training.wide_and_deep_rank", "tensorflow"),
-    "torch": RankProgram("tandem.training.torch_click_rank", "torch"),
+    "tensorflow": RankProgram("tandem.models.click.keras_rank", "tensorflow"),
+    "torch": RankProgram("tandem.models.click.torch_rank", "torch"),
 }
 
 
@@ -30,9 +30,9 @@ def train_wnd(
     """Train on ranks of their own; returns the staged model, the history, the binding table, the event files."""
     from tandem.distributed.launch.launcher import launch
     from tandem.features.spec import FeatureSpec
+    from tandem.models.click.job import WideAndDeepJob, sizes_of_columns
+    from tandem.models.click.rows import wide_and_deep_sharing
     from tandem.training.progress import TrainingProgress
-    from tandem.training.wide_and_deep_job import WideAndDeepJob, sizes_of_columns
-    from tandem.training.wide_and_deep_rows import wide_and_deep_sharing
 
     staging = work / "staging"
     shutil.rmtree(staging, ignore_errors=True)
@@ -70,7 +70,7 @@ def evaluate_wnd_baselines(
     from tandem.batches.columns import LABEL, read_column_rows
     from tandem.evaluation.click_baselines import evaluate_click_baselines
     from tandem.features.spec import FeatureSpec
-    from tandem.training.wide_and_deep_job import sizes_of_columns
+    from tandem.models.click.job import sizes_of_columns
 
     sizes = sizes_of_columns(parameters, FeatureSpec.from_json(spec).sizes)
     columns = ((*sizes, LABEL), parameters.model.continuous)

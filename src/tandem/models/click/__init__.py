@@ -1,0 +1,1 @@
+"""Models of a click: Wide & Deep, and others on the same rows."""

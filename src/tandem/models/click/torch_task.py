@@ -1,0 +1,134 @@
+"""A PyTorch model of the user's own in the place of Wide & Deep, on one rank of many."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from tandem.batches.columns import LABEL, ColumnRows, Floats, IdDropout, Ints
+from tandem.custom_models import build_by_path
+from tandem.distributed.ranks.communicator import Communicator
+from tandem.distributed.ranks.events import Emit
+from tandem.errors import UserError
+from tandem.models.click.job import WideAndDeepJob
+from tandem.models.click.rows import wide_and_deep_rows
+from tandem.models.click.validation import click_metrics
+from tandem.parameters import WideAndDeepParameters
+from tandem.training.phases import Training
+from tandem.training.task import LoopParameters, Metrics, Phase
+from tandem.training.torch.trainer import TorchTask, TorchTrainer, columns_of
+
+MODEL_FILE = "model.safetensors"
+BLOCK = 4096
+
+
+def train_torch_click(job: WideAndDeepJob, communicator: Communicator, emit: Emit) -> Training[TorchTask]:
+    """The whole job of a rank: train and save."""
+    parameters = LoopParameters.of(job.parameters)
+    training = Training(
+        TorchTrainer, lambda phase: torch_task(job, phase, communicator), job, parameters, communicator, emit
+    )
+    training.fit()
+    training.save(lambda folder: save_model(job, training.task.model, folder))
+    return training
+
+
+def torch_task(job: WideAndDeepJob, phase: Phase, communicator: Communicator) -> TorchTask:
+    """A new model, this rank's rows of a phase, the loss and the validation.
+
+    Raises UserError where the builder does not build what it should, or the rows are not fit to train on.
+    """
+    parameters, hold_out = job.parameters, phase == "search"
+    training, watched = wide_and_deep_rows(job, communicator.rank, communicator.size, hold_out=hold_out)
+    model = build_model(parameters, job.sizes, job.seed)
+    names = (*parameters.model.id_columns, *parameters.model.continuous)
+    bf16 = parameters.precision == "bf16"
+    validated = hold_out and parameters.validation_fraction > 0.0
+
+    def summed_loss(batch: tuple[Ints, Floats]) -> Tensor:
+        columns = columns_of(training.int_names, training.float_names, *batch)
+        logits = model({name: columns[name] for name in names}).reshape(-1).float()
+        return nn.functional.binary_cross_entropy_with_logits(logits, columns[LABEL].float(), reduction="sum")
+
+    def metrics() -> Metrics:
+        return click_metrics(lambda rows: predicted(model, rows, names, bf16=bf16), watched, communicator)
+
+    return TorchTask(
+        name="wnd",
+        title=parameters.title,
+        model=model,
+        rows=IdDropout(training, job.dropped_ids, parameters.unknown_rate),
+        fingerprint=training.fingerprint,
+        summed_loss=summed_loss,
+        bf16=bf16,
+        validate=metrics if validated else None,
+        identity=job.identity,
+    )
+
+
+def build_model(parameters: WideAndDeepParameters, sizes: dict[str, int], seed: int) -> nn.Module:
+    """What the builder builds, with initial weights that depend on the seed alone.
+
+    It is called as ``build(sizes, continuous, **builder_options)``.
+    """
+    torch.manual_seed(seed)
+    model = build_by_path(
+        "wnd.builder", str(parameters.builder), dict(sizes), parameters.model.continuous, **parameters.builder_options
+    )
+    _check_built(parameters, sizes, model)
+    _check_weights(model)
+    return model  # type: ignore[no-any-return]
+
+
+def _check_weights(model: nn.Module) -> None:
+    """They go into one vector of float32, but for sparse tables."""
+    sparse = {id(layer.weight) for layer in model.modules() if getattr(layer, "sparse", False)}
+    trained = {name: one for name, one in model.named_parameters() if one.requires_grad}
+    for name, parameter in trained.items():
+        if parameter.dtype != torch.float32:
+            raise UserError(f"wnd.builder: {name} is {parameter.dtype}, expected torch.float32")
+    if all(id(parameter) in sparse for parameter in trained.values()):
+        raise UserError("wnd.builder: the model has no weights but sparse tables: give it a bias")
+
+
+def _check_built(parameters: WideAndDeepParameters, sizes: dict[str, int], model: Any) -> None:
+    """Two rows go in, two logits must come out."""
+    where = f"wnd.builder: {parameters.builder}"
+    if not isinstance(model, nn.Module):
+        raise UserError(f"{where} returned {type(model).__name__}, expected a torch.nn.Module (wnd.framework: torch)")
+    rows = {name: torch.zeros(2, dtype=torch.int32) for name in sizes}
+    rows |= {name: torch.zeros(2) for name in parameters.model.continuous}
+    model.eval()
+    try:
+        with torch.no_grad():
+            shape = tuple(model(rows).shape)
+    except Exception as error:
+        first = (str(error).strip().splitlines() or [""])[0]
+        raise UserError(f"{where}: the model cannot be called with a dict of columns: {first}") from error
+    if shape not in ((2,), (2, 1)):
+        raise UserError(f"{where}: the model returns shape {shape} for 2 rows, expected logits of shape (2,) or (2, 1)")
+
+
+@torch.no_grad()
+def predicted(model: nn.Module, rows: ColumnRows, names: tuple[str, ...], *, bf16: bool) -> npt.NDArray[np.float32]:
+    """Probabilities of rows, float32 [n], a block at a time."""
+    model.eval()
+    parts = [np.empty(0, np.float32)]
+    for start in range(0, len(rows), BLOCK):
+        part = slice(start, start + BLOCK)
+        columns = columns_of(rows.int_names, rows.float_names, rows.ints[part], rows.floats[part])
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            logits = model({name: columns[name] for name in names})
+        parts.append(torch.sigmoid(logits.reshape(-1).float()).numpy())
+    return np.concatenate(parts)
+
+
+def save_model(job: WideAndDeepJob, model: nn.Module, folder: Path) -> None:
+    """``model.safetensors``, the module's state in float32, and ``config.json``, by which it is built again."""
+    state = {name: tensor.detach().clone().contiguous() for name, tensor in model.state_dict().items()}
+    save_file(state, folder / MODEL_FILE)
+    job.write_config(folder)
