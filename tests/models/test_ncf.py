@@ -149,7 +149,7 @@ def test_a_missing_or_foreign_model_is_one_line(tmp_path):
         load_ncf(tmp_path)
     (tmp_path / "config.json").write_text('{"format_version": 99}')
     (tmp_path / "model.safetensors").touch()
-    with pytest.raises(UserError, match="format 99, expected 1"):
+    with pytest.raises(UserError, match="has format_version 99, expected 1"):
         load_ncf(tmp_path)
 
 

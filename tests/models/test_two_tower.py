@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tandem.artifacts import CONFIG_FILE, Calibration, read_config
 from tandem.errors import UserError
 from tandem.layers.towers import InputDense
-from tandem.models.two_tower.config import CONFIG_FILE, ITEM_FILE, USER_FILE, TwoTowerConfig, load_config
+from tandem.models.two_tower.config import ITEM_FILE, USER_FILE, TwoTowerConfig
 from tandem.models.two_tower.network import build_towers, load_tower, save_towers, weights_fingerprint
 from tandem.parameters import TowerParameters, TwoTowerModelParameters
 
@@ -104,10 +105,12 @@ def test_a_tower_may_read_one_kind_of_column_alone(tower):
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_saved_towers_load_in_safe_mode_as_fp32_and_know_their_weights(tmp_path, precision):
     towers = build_towers(config_of(), precision, seed=5)
-    saved = save_towers(towers, build_towers(config_of()), config_of(scale=4.0, bias=-1.0), tmp_path)
-    config = load_config(tmp_path)
+    saved = save_towers(
+        towers, build_towers(config_of()), config_of(calibration=Calibration(scale=4.0, offset=-1.0)), tmp_path
+    )
+    config = read_config(tmp_path, TwoTowerConfig)
     assert config == saved
-    assert (config.scale, config.bias) == (4.0, -1.0)
+    assert config.calibration == Calibration(scale=4.0, offset=-1.0)
     loaded = [load_tower(tmp_path, file) for file in (USER_FILE, ITEM_FILE)]
     assert weights_fingerprint(*loaded) == weights_fingerprint(*towers) == config.model_fingerprint
     single = build_towers(config_of(), "fp32", seed=5)[1]
@@ -121,13 +124,13 @@ def test_a_column_that_is_not_there_is_one_line():
 
 
 def test_a_missing_or_damaged_model_is_one_line(tmp_path):
-    with pytest.raises(UserError, match=r"config.json does not exist; train first"):
-        load_config(tmp_path)
-    with pytest.raises(UserError, match=r"user_tower.keras does not exist; train first"):
+    with pytest.raises(UserError, match=r"config\.json is missing: train a model first"):
+        read_config(tmp_path, TwoTowerConfig)
+    with pytest.raises(UserError, match=r"user_tower\.keras is missing: train a model first"):
         load_tower(tmp_path, USER_FILE)
-    (tmp_path / CONFIG_FILE).write_text(json.dumps({"sizes": {}}))
+    (tmp_path / CONFIG_FILE).write_text(json.dumps({"kind": "two_tower", "format_version": 1, "sizes": {}}))
     (tmp_path / USER_FILE).write_bytes(b"no model")
     with pytest.raises(UserError, match="is damaged"):
-        load_config(tmp_path)
+        read_config(tmp_path, TwoTowerConfig)
     with pytest.raises(UserError, match=r"user_tower.keras cannot be loaded .*; train again"):
         load_tower(tmp_path, USER_FILE)

@@ -9,10 +9,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from tandem.artifacts import read_config
 from tandem.distributed.launch.launcher import launch
 from tandem.distributed.ranks.communicator import SingleRank
 from tandem.errors import UserError
-from tandem.models.two_tower.config import load_config
+from tandem.models.two_tower.config import TwoTowerConfig
 from tandem.models.two_tower.job import TwoTowerJob
 from tandem.models.two_tower.task import TwoTowerTrainer, train_two_tower
 from tandem.parameters import DistributedParameters
@@ -60,7 +61,7 @@ def test_every_combination_learns_and_ends_with_the_same_bits_on_both_ranks(two_
     losses = [record["train_loss"] for record in first["history"]]
     assert losses[-1] < losses[0]
     model = folder / name / "staging" / "model"
-    assert load_config(model).scale > 0.0
+    assert read_config(model, TwoTowerConfig).calibration.scale > 0.0
 
 
 @pytest.mark.slow

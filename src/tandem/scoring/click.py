@@ -1,6 +1,5 @@
 """Scoring with a trained Wide & Deep, or a model in its place, Arrow batch by Arrow batch: bounded memory."""
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
@@ -11,19 +10,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from tandem.artifacts import read_config
 from tandem.batches.columns import ColumnRows
-from tandem.errors import UserError
 from tandem.imports import import_tensorflow
-from tandem.models.click.job import CONFIG_FILE
-from tandem.parameters import WideAndDeepParameters
+from tandem.models.click.config import ClickConfig
 
 
 class ClickScorer(ABC):
     """A model folder, loaded. ``id_columns`` and ``numbers``: what it reads, in this order."""
 
     def __init__(self, folder: Path) -> None:
-        self.sizes: dict[str, int] = _config(folder)["sizes"]
-        self.parameters = parameters_of(folder)
+        config = read_config(folder, ClickConfig)
+        self.sizes, self.parameters = config.sizes, config.parameters
         self.id_columns, self.numbers = self.parameters.model.id_columns, self.parameters.model.continuous
 
     def probabilities(self, columns: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.float32]:
@@ -39,34 +37,10 @@ class ClickScorer(ABC):
     def _predict(self, rows: ColumnRows) -> npt.NDArray[np.float32]: ...
 
 
-def check_trained_on(folder: Path, fingerprint: str) -> None:
-    """Raise UserError where the model of a folder was trained with another feature spec than that of this fingerprint.
-
-    Its ids would stand for other values.
-    """
-    found = _config(folder)["feature_spec_fingerprint"]
-    if found != fingerprint:
-        raise UserError(
-            f"the model in {folder} was trained on other data (feature spec {found}) than what is prepared now "
-            f"({fingerprint}): train it again: kedro run --tags wnd"
-        )
-
-
-def parameters_of(folder: Path) -> WideAndDeepParameters:
-    """What the model in a folder was trained with."""
-    return WideAndDeepParameters.model_validate(_config(folder)["parameters"])
-
-
-def _config(folder: Path) -> dict[str, Any]:
-    """What :meth:`WideAndDeepJob.write_config` wrote."""
-    content: dict[str, Any] = json.loads((folder / CONFIG_FILE).read_text())
-    return content
-
-
 @lru_cache(maxsize=1)
 def _scorer(folder: Path, modified: int) -> ClickScorer:
     """The model of a folder, kept by the process as long as its files do not change."""
-    if parameters_of(folder).framework == "torch":
+    if read_config(folder, ClickConfig).parameters.framework == "torch":
         from tandem.scoring.click_torch import TorchClickScorer
 
         return TorchClickScorer(folder)

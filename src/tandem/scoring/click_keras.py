@@ -10,8 +10,8 @@ import numpy.typing as npt
 from tandem.batches.columns import ColumnRows
 from tandem.custom_models import module_of
 from tandem.layers import keras_features  # noqa: F401 -- registers the layers
-from tandem.layers.predictor import Predictor
 from tandem.scoring.click import ClickScorer
+from tandem.training.keras.predictor import Predictor
 
 MODEL_FILE = "model.keras"
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tandem.artifacts import Calibration
 from tandem.distributed.ranks.communicator import Communicator
-from tandem.models.ncf.config import Calibration
 
 ITERATIONS = 25
 TOLERANCE = 1e-9

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, Protocol
 
+from tandem.artifacts import EVALUATED
 from tandem.distributed.ranks.communicator import Communicator
 from tandem.distributed.ranks.events import Emit
 from tandem.training.checkpoints import load_checkpoint, remove_checkpoint
@@ -11,9 +12,6 @@ from tandem.training.history import with_chosen, write_history, write_tensorboar
 from tandem.training.loop import AnyTask, TrainingLoop
 from tandem.training.state import TrainingState
 from tandem.training.task import LoopParameters, Phase
-
-EVALUATED = "evaluated"
-"""The folder of the evaluated model in that of the published one, where they differ."""
 
 
 class Job(Protocol):

@@ -1,6 +1,5 @@
 """What a rank of Wide & Deep is told, as JSON; and whether the parameters fit the data. No framework is imported."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from tandem.errors import UserError, did_you_mean
+from tandem.features.spec import FeatureSpec
+from tandem.models.click.config import ClickConfig
 from tandem.parameters import WideAndDeepParameters
 from tandem.storage.locations import Location
 
-CONFIG_FILE = "config.json"
 # Parameters that may differ between a run and the one that resumes it.
 FREE_ON_RESUME = {"resume", "checkpoint_seconds", "baselines"}
 
@@ -32,6 +32,27 @@ class WideAndDeepJob(BaseModel):
     staging: Path
     checkpoints: Path
 
+    @classmethod
+    def of(
+        cls,
+        spec: FeatureSpec,
+        parameters: WideAndDeepParameters,
+        seed: int,
+        train: Location,
+        staging: Path,
+        checkpoints: Path,
+    ) -> "WideAndDeepJob":
+        """On rows that the spec has encoded; UserError where the model names a column that is not among them."""
+        return cls(
+            parameters=parameters,
+            seed=seed,
+            train=train.resolve(),
+            sizes=sizes_of_columns(parameters, spec.sizes),
+            feature_spec_fingerprint=spec.fingerprint,
+            staging=staging.resolve(),
+            checkpoints=checkpoints.resolve(),
+        )
+
     @property
     def identity(self) -> dict[str, Any]:
         """What a run must agree in with the one that it resumes."""
@@ -44,14 +65,14 @@ class WideAndDeepJob(BaseModel):
         columns = self.parameters.model
         return tuple(dict.fromkeys((*columns.embeddings, *columns.wide)))
 
-    def write_config(self, folder: Path) -> None:
-        """``config.json`` beside the model: what it takes to load it."""
-        content = {
-            "sizes": self.sizes,
-            "parameters": self.parameters.model_dump(mode="json"),
-            "feature_spec_fingerprint": self.feature_spec_fingerprint,
-        }
-        (folder / CONFIG_FILE).write_text(json.dumps(content, indent=1) + "\n")
+    @property
+    def config(self) -> ClickConfig:
+        """What it takes to load the model."""
+        return ClickConfig(
+            parameters=self.parameters,
+            sizes=self.sizes,
+            feature_spec_fingerprint=self.feature_spec_fingerprint,
+        )
 
 
 def sizes_of_columns(parameters: WideAndDeepParameters, sizes: Mapping[str, int]) -> dict[str, int]:

@@ -6,17 +6,18 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tandem.artifacts import write_config
 from tandem.batches.columns import LABEL, IdDropout
 from tandem.custom_models import build_by_path
 from tandem.distributed.ranks.communicator import Communicator
 from tandem.distributed.ranks.events import Emit
 from tandem.errors import UserError
 from tandem.layers.keras_features import NormReluDropout
-from tandem.layers.predictor import Predictor
 from tandem.models.click.job import WideAndDeepJob
 from tandem.models.click.rows import wide_and_deep_rows
 from tandem.models.click.validation import click_metrics
 from tandem.models.click.wide_and_deep import build_wide_and_deep
+from tandem.training.keras.predictor import Predictor
 from tandem.training.keras.task import KerasTask
 from tandem.training.keras.trainer import KerasTrainer
 from tandem.training.phases import Training
@@ -116,4 +117,4 @@ def save_model(job: WideAndDeepJob, trained: keras.Model, folder: Path) -> None:
     for target, source in zip(published.weights, trained.weights, strict=True):
         target.assign(source.value.numpy())
     published.save(folder / "model.keras")
-    job.write_config(folder)
+    write_config(job.config, folder)

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from tandem.artifacts import write_config
 from tandem.batches.columns import LABEL, ColumnRows, Floats, IdDropout, Ints
 from tandem.custom_models import build_by_path
 from tandem.distributed.ranks.communicator import Communicator
@@ -131,4 +132,4 @@ def save_model(job: WideAndDeepJob, model: nn.Module, folder: Path) -> None:
     """``model.safetensors``, the module's state in float32, and ``config.json``, by which it is built again."""
     state = {name: tensor.detach().clone().contiguous() for name, tensor in model.state_dict().items()}
     save_file(state, folder / MODEL_FILE)
-    job.write_config(folder)
+    write_config(job.config, folder)

@@ -1,10 +1,11 @@
 """What a trained NeuMF says of itself, beside its weights. Needs no PyTorch."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict
 
+from tandem.artifacts import ModelConfig
 from tandem.parameters import NeuMFParameters
-
-FORMAT_VERSION = 1
 
 
 class SideSizes(BaseModel):
@@ -18,23 +19,11 @@ class SideSizes(BaseModel):
     numeric: tuple[str, ...] = ()
 
 
-class Calibration(BaseModel):
-    """Platt scaling (Platt 1999) of logits, fitted on held-out training rows; the identity where nothing was fitted."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    scale: float = 1.0
-    offset: float = 0.0
-
-
-class NeuMFConfig(BaseModel):
+class NeuMFConfig(ModelConfig):
     """Everything needed to build a NeuMF of the right shape; stored beside its weights."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    format_version: int = FORMAT_VERSION
+    kind: Literal["ncf"] = "ncf"
+    tag: Literal["ncf"] = "ncf"
     parameters: NeuMFParameters
     users: SideSizes
     items: SideSizes
-    feature_spec_fingerprint: str = ""
-    calibration: Calibration = Calibration()

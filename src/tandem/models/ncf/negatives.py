@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from tandem.batches.rows import EpochKey
+from tandem.batches.torch_streams import epoch_streams
 
 IdArray = npt.NDArray[np.int32]
 # Above this many (user, item) cells, membership is looked up in sorted keys instead of one byte a cell.
@@ -40,23 +41,6 @@ class SharedBatch(NamedTuple):
     positive_items: Tensor
     negatives: Tensor
     weights: Tensor
-
-
-class Streams(NamedTuple):
-    """Random streams of an epoch: the rank's own, and one that draws the same on all ranks."""
-
-    own: torch.Generator
-    common: torch.Generator
-
-
-def epoch_streams(key: EpochKey) -> Streams:
-    """The streams of a rank in an epoch; they depend on nothing else, so a resumed run draws the same."""
-    return Streams(_generator(*key), _generator(key.seed, key.epoch))
-
-
-def _generator(*key: int) -> torch.Generator:
-    state = np.random.SeedSequence([len(key), *key]).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(state >> np.uint64(1)))
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,11 @@ Shapes in names: ``U``/``I`` users/items including id 0 (unknown), ``B`` rows, `
 ``H`` width of the first MLP layer.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,10 +23,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from tandem.errors import UserError
+from tandem.artifacts import Calibration, check_is_file, read_config, write_config
 from tandem.layers.dropout import dropout, relu_dropout
 from tandem.layers.gather import gather
-from tandem.models.ncf.config import FORMAT_VERSION, Calibration, NeuMFConfig, SideSizes
+from tandem.models.ncf.config import NeuMFConfig, SideSizes
 from tandem.models.ncf.scorer import SCORER_FILE
 from tandem.parameters import NeuMFParameters
 
@@ -282,7 +281,7 @@ def save_ncf(model: NeuMF, folder: Path, *, calibration: Calibration | None = No
     save_file(state, folder / "model.safetensors")
     save_file(_scorer_tensors(model), folder / SCORER_FILE)
     config = model.config.model_copy(update={} if calibration is None else {"calibration": calibration})
-    (folder / "config.json").write_text(json.dumps(config.model_dump(mode="json"), indent=2) + "\n")
+    write_config(config, folder)
 
 
 def _scorer_tensors(model: NeuMF) -> dict[str, Tensor]:
@@ -306,13 +305,8 @@ def load_ncf(folder: Path) -> NeuMF:
 
     Raises UserError where a file is missing or is not of this format.
     """
-    for name in ("config.json", "model.safetensors"):
-        if not (folder / name).is_file():
-            raise UserError(f"{folder / name} is missing: train a model first (kedro run --tags ncf)")
-    raw: dict[str, Any] = json.loads((folder / "config.json").read_text())
-    if raw.get("format_version") != FORMAT_VERSION:
-        path, found = folder / "config.json", raw.get("format_version")
-        raise UserError(f"{path} has format {found}, expected {FORMAT_VERSION}: train the model again")
-    model = NeuMF(NeuMFConfig.model_validate(raw))
+    config = read_config(folder, NeuMFConfig)
+    check_is_file(folder / "model.safetensors", config.tag)
+    model = NeuMF(config)
     model.load_state_dict(load_file(folder / "model.safetensors"))
     return model.eval()

@@ -7,7 +7,6 @@ Shapes in names: ``U``/``I`` users/items including id 0 (unknown), ``B`` rows, `
 first MLP layer.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import load_file
 
-from tandem.errors import UserError
-from tandem.models.ncf.config import FORMAT_VERSION, NeuMFConfig
+from tandem.artifacts import EVALUATED, check_is_file, read_config
+from tandem.models.ncf.config import NeuMFConfig
 
 SCORER_FILE = "scorer.safetensors"
-EVALUATED = "evaluated"
-"""Folder in that of a published model with the one that the report is of, where they differ."""
 
 Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.integer]
@@ -95,26 +92,13 @@ def evaluated_model(folder: Path) -> Path:
     return folder / EVALUATED if (folder / EVALUATED).is_dir() else folder
 
 
-def check_trained_on(folder: Path, fingerprint: str) -> None:
-    """Raise UserError where the model of a folder was trained with another feature spec than that of this fingerprint.
-
-    Its ids would stand for other users and items, or rows that it was trained on would be tested.
-    """
-    found = _read_config(folder).feature_spec_fingerprint
-    if found != fingerprint:
-        raise UserError(
-            f"the model in {folder} was trained on other data (feature spec {found}) than what is prepared now "
-            f"({fingerprint}): train it again: kedro run --tags ncf"
-        )
-
-
 def load_scorer(folder: Path) -> NeuMFScorer:
     """Read what :func:`tandem.models.ncf.network.save_ncf` wrote.
 
     Raises UserError where a file is missing or is not of this format.
     """
-    config = _read_config(folder)
-    _check_is_file(folder / SCORER_FILE)
+    config = read_config(folder, NeuMFConfig)
+    check_is_file(folder / SCORER_FILE, config.tag)
     tensors = load_file(folder / SCORER_FILE)
     layers = sum(name.endswith(".weight") for name in tensors)
     return NeuMFScorer(
@@ -125,18 +109,3 @@ def load_scorer(folder: Path) -> NeuMFScorer:
         output=tensors["output"],
         bias=tensors["bias"],
     )
-
-
-def _read_config(folder: Path) -> NeuMFConfig:
-    path = folder / "config.json"
-    _check_is_file(path)
-    raw = json.loads(path.read_text())
-    if raw.get("format_version") != FORMAT_VERSION:
-        found = raw.get("format_version")
-        raise UserError(f"{path} has format {found}, expected {FORMAT_VERSION}: train the model again")
-    return NeuMFConfig.model_validate(raw)
-
-
-def _check_is_file(path: Path) -> None:
-    if not path.is_file():
-        raise UserError(f"{path} is missing: train a model first (kedro run --tags ncf)")

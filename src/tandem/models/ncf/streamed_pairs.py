@@ -11,7 +11,8 @@ from tandem.batches.columns import INTERACTION, ColumnRows, Floats, drop_ids
 from tandem.batches.row_blocks import RowStream
 from tandem.batches.rows import EpochKey
 from tandem.batches.streaming import StreamedRows, blocks_of
-from tandem.models.ncf.negatives import Batch, Pairs, epoch_streams
+from tandem.batches.torch_streams import epoch_streams
+from tandem.models.ncf.negatives import Batch, Pairs
 
 COLUMNS = INTERACTION
 USER, ITEM, LABEL, VALIDATION = range(len(COLUMNS))

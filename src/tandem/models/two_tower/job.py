@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from tandem.features.spec import FeatureSpec
 from tandem.models.two_tower.config import TwoTowerConfig
 from tandem.parameters import TwoTowerParameters
 from tandem.storage.locations import Location
@@ -28,6 +29,34 @@ class TwoTowerJob(BaseModel):
     feature_spec_fingerprint: str
     staging: Path
     checkpoints: Path
+
+    @classmethod
+    def of(
+        cls,
+        spec: FeatureSpec,
+        sizes_of: str,
+        parameters: TwoTowerParameters,
+        seed: int,
+        train: Location,
+        test: Location,
+        user_features: Location,
+        item_features: Location,
+        staging: Path,
+        checkpoints: Path,
+    ) -> "TwoTowerJob":
+        """On rows that the spec has encoded; sizes_of: whose cut-offs of the vocabularies."""
+        return cls(
+            parameters=parameters,
+            seed=seed,
+            train=train.resolve(),
+            test=test.resolve(),
+            user_features=user_features.resolve(),
+            item_features=item_features.resolve(),
+            sizes=spec.sizes_of(sizes_of),
+            feature_spec_fingerprint=spec.fingerprint,
+            staging=staging.resolve(),
+            checkpoints=checkpoints.resolve(),
+        )
 
     @property
     def config(self) -> TwoTowerConfig:

@@ -14,10 +14,11 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
+from tandem.artifacts import check_is_file, write_config
 from tandem.errors import UserError
 from tandem.layers.keras_features import Indicators, Numbers, RowEmbedding
 from tandem.layers.towers import InputDense, Score, Vectors
-from tandem.models.two_tower.config import CONFIG_FILE, ITEM_FILE, USER_FILE, TwoTowerConfig
+from tandem.models.two_tower.config import ITEM_FILE, USER_FILE, TwoTowerConfig
 from tandem.parameters import TowerParameters
 
 Precision = Literal["fp32", "bf16"]
@@ -126,7 +127,7 @@ def save_towers(
         saved.set_weights(source.get_weights())
         saved.save(folder / file)
     complete = config.model_copy(update={"model_fingerprint": weights_fingerprint(*trained)})
-    (folder / CONFIG_FILE).write_text(complete.model_dump_json(indent=2) + "\n")
+    write_config(complete, folder)
     return complete
 
 
@@ -144,8 +145,7 @@ def load_tower(folder: Path, file: str) -> keras.Model:
     Raises UserError where the file is missing or cannot be read.
     """
     path = folder / file
-    if not path.is_file():
-        raise UserError(f"{path} does not exist; train first: kedro run --pipelines two_tower")
+    check_is_file(path, "two_tower")
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except (ValueError, TypeError, OSError, KeyError) as error:

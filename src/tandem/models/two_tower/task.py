@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from tandem.artifacts import Calibration
 from tandem.batches.columns import LABEL, ColumnRows, IdDropout
 from tandem.distributed.ranks.communicator import Communicator
 from tandem.distributed.ranks.events import Emit, Message
@@ -150,7 +151,7 @@ class TwoTowerTrainer:
         self.communicator.barrier()
 
     def _save_model(self, folder: Path, towers: Towers) -> None:
-        config = self.job.config.model_copy(update={"scale": towers.scale, "bias": towers.bias})
+        config = self.job.config.model_copy(update={"calibration": Calibration(scale=towers.scale, offset=towers.bias)})
         plain = make_towers(self.job.config, "fp32", self.job.seed)
         save_towers((towers.user.model, towers.item.model), plain, config, folder)
 

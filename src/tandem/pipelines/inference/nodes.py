@@ -37,10 +37,12 @@ def predict_ncf_test(
     ``source`` says who answered: ``model``, or ``popularity`` for a user or item that no training row knows. Raises
     UserError where the model was trained on other rows than those of the spec.
     """
-    from tandem.models.ncf.scorer import check_trained_on, evaluated_model
+    from tandem.artifacts import check_trained_on
+    from tandem.models.ncf.config import NeuMFConfig
+    from tandem.models.ncf.scorer import evaluated_model
     from tandem.pipelines.inference.scoring import predicted, with_fallback
 
-    check_trained_on(model, spec["fingerprint"])
+    check_trained_on(model, NeuMFConfig, spec["fingerprint"])
     model = evaluated_model(model)
     predictions = with_fallback(predicted(test.drop("validation"), model), train)
     if parameters.split != "leave_one_out":
@@ -75,14 +77,15 @@ def rank_ncf_items(
     """
     from pyspark.sql import functions as F  # noqa: N812
 
-    from tandem.models.ncf.scorer import check_trained_on
+    from tandem.artifacts import check_trained_on
+    from tandem.models.ncf.config import NeuMFConfig
     from tandem.pipelines.inference.published_ids import in_ids_of_the_log, wanted_users
     from tandem.pipelines.inference.scoring import asked_for, asked_users, ranked_lists
     from tandem.scoring.ncf import ListRequest
     from tandem.scoring.ncf_catalogue import Catalogue
     from tandem.sources.schema import LogSchema
 
-    check_trained_on(model, spec["fingerprint"])
+    check_trained_on(model, NeuMFConfig, spec["fingerprint"])
     logger.info("NCF %s", asked_for(parameters, spec["num_users"], spec["num_items"]))
     catalogue = Catalogue.read(item_table, int(spec["num_users"]))
     request = ListRequest(model.resolve(), catalogue, parameters.top_n, EVALUATED_LENGTH)

@@ -39,7 +39,8 @@ def find_recsys2021_candidates(
     """
     import pyarrow.parquet as pq
 
-    from tandem.models.two_tower.config import load_config
+    from tandem.artifacts import read_config
+    from tandem.models.two_tower.config import TwoTowerConfig
     from tandem.retrieval.candidates import SCHEMA, CandidateFiles, candidate_tables, choose_users
     from tandem.retrieval.index import load_index
 
@@ -49,7 +50,10 @@ def find_recsys2021_candidates(
     wanted = choose_users(user_features, parameters.recommendations.users, seed)
     logger.info("Finding %d candidates for each of %s users", parameters.recommendations.candidates, f"{len(wanted):,}")
     files = CandidateFiles(user_embeddings, user_features, item_features, (train, test))
-    loaded, fingerprint = load_index(index, len(os.sched_getaffinity(0))), load_config(model).model_fingerprint
+    loaded, fingerprint = (
+        load_index(index, len(os.sched_getaffinity(0))),
+        read_config(model, TwoTowerConfig).model_fingerprint,
+    )
     with pq.ParquetWriter(staging / "part-00000.parquet", SCHEMA) as writer:
         for table in candidate_tables(files, loaded, fingerprint, wanted, parameters.recommendations.candidates):
             writer.write_table(table)
@@ -73,12 +77,13 @@ def rank_recsys2021_candidates(
     from pyspark.sql import Window
     from pyspark.sql import functions as F  # noqa: N812
 
+    from tandem.artifacts import check_trained_on
     from tandem.features.recsys2021_tables import pair_rows
     from tandem.features.spec import FeatureSpec
+    from tandem.models.click.config import ClickConfig
     from tandem.pipelines.inference.wnd_scoring import with_predictions
-    from tandem.scoring.click import check_trained_on
 
-    check_trained_on(model, spec["fingerprint"])
+    check_trained_on(model, ClickConfig, spec["fingerprint"])
     by_model = candidates.where(F.col("source") == "model").select("user_id", "tweet_id", "candidate_rank", "source")
     scored = with_predictions(pair_rows(by_model, users, items, FeatureSpec.from_json(spec)), model)
     best_first = Window.partitionBy("user_id").orderBy(F.desc("prediction"), "candidate_rank")

@@ -24,10 +24,11 @@ def predict_wnd_test(model: Path, spec: dict[str, Any], test: DataFrame) -> Data
 
     Raises UserError where the model was trained with another feature spec.
     """
+    from tandem.artifacts import check_trained_on
+    from tandem.models.click.config import ClickConfig
     from tandem.pipelines.inference.wnd_scoring import with_predictions
-    from tandem.scoring.click import check_trained_on
 
-    check_trained_on(model, spec["fingerprint"])
+    check_trained_on(model, ClickConfig, spec["fingerprint"])
     return with_predictions(test, model)
 
 
@@ -42,15 +43,16 @@ def report_wnd(
     seed: int,
 ) -> tuple[dict[str, Any], Figure, Figure, Figure]:
     """The metrics of what was predicted, beside the baselines on the same rows, and the charts."""
+    from tandem.artifacts import read_config
     from tandem.batches.shards import read_columns
     from tandem.evaluation.baselines import BaselineResult
     from tandem.evaluation.charts import calibration_curve, comparison, loss_curves
     from tandem.evaluation.classification import ClassificationSums, classification_metrics
     from tandem.evaluation.facts import described, training_facts
     from tandem.evaluation.report import build_report, table, verdict
-    from tandem.scoring.click import parameters_of
+    from tandem.models.click.config import ClickConfig
 
-    trained_with = parameters_of(model)
+    trained_with = read_config(model, ClickConfig).parameters
     title, short_title = trained_with.title, trained_with.short_title
     rows = read_columns(predictions, ("label", "prediction"))
     trained = read_columns(train, ("label",))

@@ -9,7 +9,8 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 
-from tandem.scoring.click import parameters_of
+from tandem.artifacts import read_config
+from tandem.models.click.config import ClickConfig
 
 # Spark keeps one pool of Python processes for each set of variables. These processes import one framework and keep its
 # threads to one each: there is one of them per core already.
@@ -39,7 +40,7 @@ def with_predictions(rows: DataFrame, model: Path) -> DataFrame:
         return predict_rows(batches, folder)
 
     schema = rows.withColumn("prediction", F.lit(0.0)).schema
-    with _workers_of_their_own(rows.sparkSession, parameters_of(folder).framework):
+    with _workers_of_their_own(rows.sparkSession, read_config(folder, ClickConfig).parameters.framework):
         return rows.mapInArrow(predict, schema)
 
 

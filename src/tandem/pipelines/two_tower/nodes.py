@@ -3,7 +3,6 @@
 What takes long to import is imported by the nodes that run: listing and drawing the graph needs none of it.
 """
 
-import json
 import os
 import shutil
 from pathlib import Path
@@ -32,53 +31,30 @@ def train_two_tower(
 
     Returns the staged model, user vectors, item vectors and test predictions; history, binding table, event files.
     """
-    from tandem.distributed.launch.launcher import launch
     from tandem.features.recsys2021_spec import TWO_TOWER
     from tandem.features.spec import FeatureSpec
     from tandem.models.two_tower.job import TwoTowerJob
     from tandem.models.two_tower.sharing import two_tower_sharing
-    from tandem.training.progress import TrainingProgress
+    from tandem.training.run import TrainingPlan, run_training, staging_of
 
-    staging = work / "staging"
-    shutil.rmtree(staging, ignore_errors=True)
-    fitted = FeatureSpec.from_json(spec)
-    job = TwoTowerJob(
-        parameters=parameters,
-        seed=seed,
-        train=train.resolve(),
-        test=test.resolve(),
-        user_features=user_features.resolve(),
-        item_features=item_features.resolve(),
-        sizes=fitted.sizes_of(TWO_TOWER),
-        feature_spec_fingerprint=fitted.fingerprint,
-        staging=staging.resolve(),
-        checkpoints=checkpoints.resolve(),
-    )
-    sharing = two_tower_sharing(job)
-    with TrainingProgress("Two-tower") as progress:
-        result = launch(
-            RANKS.module,
-            job,
-            parameters=distributed,
-            framework=RANKS.framework,
-            work_dir=work,
-            on_event=progress,
-            sharing=sharing,
-        )
-    history = json.loads((staging / "history.json").read_text())
+    fitted, staging = FeatureSpec.from_json(spec), staging_of(work)
+    rows = (train, test, user_features, item_features)
+    job = TwoTowerJob.of(fitted, TWO_TOWER, parameters, seed, *rows, staging, checkpoints)
+    trained = run_training(TrainingPlan(RANKS, "Two-tower", two_tower_sharing(job)), job, distributed, work)
     vectors = (staging / "user_embeddings", staging / "item_embeddings", staging / "test_predictions")
-    return staging / "model", *vectors, history, result.ranks, staging / "tensorboard"
+    return trained.model, *vectors, *trained.outputs[1:]
 
 
 def build_two_tower_index(model: Path, item_embeddings: Path, work: Path, parameters: TwoTowerParameters) -> Path:
     """Index the item vectors; returns the staged index, which knows the model that made them."""
-    from tandem.models.two_tower.config import load_config
+    from tandem.artifacts import read_config
+    from tandem.models.two_tower.config import TwoTowerConfig
     from tandem.retrieval.index import build_index, save_index
     from tandem.retrieval.vectors import read_vectors
 
     staging = work / "index"
     shutil.rmtree(staging, ignore_errors=True)
     ids, vectors = read_vectors(item_embeddings)
-    fingerprint, threads = load_config(model).model_fingerprint, len(os.sched_getaffinity(0))
+    fingerprint, threads = read_config(model, TwoTowerConfig).model_fingerprint, len(os.sched_getaffinity(0))
     save_index(build_index(vectors, ids, parameters.index, fingerprint, threads), staging)
     return staging

@@ -3,8 +3,6 @@
 What takes long to import is imported by the nodes that run: listing and drawing the graph needs none of it.
 """
 
-import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -28,37 +26,14 @@ def train_wnd(
     seed: int,
 ) -> tuple[Path, list[dict[str, Any]], list[dict[str, Any]], Path]:
     """Train on ranks of their own; returns the staged model, the history, the binding table, the event files."""
-    from tandem.distributed.launch.launcher import launch
     from tandem.features.spec import FeatureSpec
-    from tandem.models.click.job import WideAndDeepJob, sizes_of_columns
+    from tandem.models.click.job import WideAndDeepJob
     from tandem.models.click.rows import wide_and_deep_sharing
-    from tandem.training.progress import TrainingProgress
+    from tandem.training.run import TrainingPlan, run_training, staging_of
 
-    staging = work / "staging"
-    shutil.rmtree(staging, ignore_errors=True)
-    fitted = FeatureSpec.from_json(spec)
-    job = WideAndDeepJob(
-        parameters=parameters,
-        seed=seed,
-        train=train.resolve(),
-        sizes=sizes_of_columns(parameters, fitted.sizes),
-        feature_spec_fingerprint=fitted.fingerprint,
-        staging=staging.resolve(),
-        checkpoints=checkpoints.resolve(),
-    )
-    program, sharing = RANKS[parameters.framework], wide_and_deep_sharing(job)
-    with TrainingProgress(parameters.title) as progress:
-        result = launch(
-            program.module,
-            job,
-            parameters=distributed,
-            framework=program.framework,
-            work_dir=work,
-            on_event=progress,
-            sharing=sharing,
-        )
-    history = json.loads((staging / "history.json").read_text())
-    return staging / "model", history, result.ranks, staging / "tensorboard"
+    job = WideAndDeepJob.of(FeatureSpec.from_json(spec), parameters, seed, train, staging_of(work), checkpoints)
+    plan = TrainingPlan(RANKS[parameters.framework], parameters.title, wide_and_deep_sharing(job))
+    return run_training(plan, job, distributed, work).outputs
 
 
 def evaluate_wnd_baselines(

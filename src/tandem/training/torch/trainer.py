@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from tandem.batches.columns import Floats, Ints
 from tandem.batches.rows import EpochKey
-from tandem.models.ncf.negatives import epoch_streams
+from tandem.batches.torch_streams import epoch_streams
 from tandem.training.loop import TrainingLoop
 from tandem.training.state import Values
 from tandem.training.task import Task
