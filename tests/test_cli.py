@@ -46,6 +46,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:register_new_resolver:UserWarnin
         ("run --nope", "No such option '--nope'.* See tandem run --help"),
         ("run --params ncf.epochs", "--params: expected NAME=VALUE, found 'ncf.epochs'; .*"),
         ("run --conf-source nowhere", "Invalid value for '--conf-source': Path 'nowhere' does not exist. See .*"),
+        ("recommend", "Missing option '--user'. See tandem recommend --help"),
         ("generate movielens", "Missing option '--out'. See tandem generate movielens --help"),
         ("generate movielens --out x --users 1", "Invalid value for '--users': 1 is not in the range .*"),
         ("download movielens ml-10m --out x", "Invalid value for .*: 'ml-10m' is not one of 'ml-100k', 'ml-1m'. .*"),
@@ -58,8 +59,14 @@ def test_wrong_usage_is_told_in_one_line(arguments: str, line: str) -> None:
     assert re.fullmatch(f"Error: {line}\n", done.stderr)
 
 
+def test_lists_are_looked_for_in_a_project_alone() -> None:
+    done = invoke("recommend", "--user", "7")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr == "Error: here is no project: run it in the folder that kedro run --tags ncf was run in\n"
+
+
 def test_help_and_version_need_no_project() -> None:
-    assert {"run", "generate", "download", "doctor"} <= set(invoke("--help").stdout.split())
+    assert {"run", "recommend", "generate", "download", "doctor"} <= set(invoke("--help").stdout.split())
     assert invoke("-h").stdout == invoke("--help").stdout
     assert invoke("--version").stdout == f"tandem, version {__version__}\n"
     assert "Usage: tandem" in invoke().stderr

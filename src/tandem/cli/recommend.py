@@ -2,6 +2,7 @@
 
 import difflib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +32,7 @@ MOST_COMPARED = 200_000
 def recommend(users: tuple[str, ...], top: int | None, env: str | None, as_json: bool) -> None:
     """Print the list that NCF published for a user; make lists by kedro run --tags ncf."""
     with one_line_errors():
-        place = _place(env)
-        lists = {user: _list_of(place, user, top) for user in dict.fromkeys(users)}
+        lists = {user: rows[:top] for user, rows in _lists(_place(env), list(dict.fromkeys(users))).items()}
         click.echo(_as_json(lists) if as_json else "\n\n".join(_as_table(user, rows) for user, rows in lists.items()))
 
 
@@ -51,32 +51,38 @@ def _place(env: str | None) -> "Path | RemotePath":
     return place
 
 
-def _list_of(place: "Path | RemotePath", user: str, top: int | None) -> list[dict[str, Any]]:
-    """The rows of one user, the best first."""
+def _lists(place: "Path | RemotePath", users: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """The rows of each user, the best first; read in one pass."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from tandem.storage.parquet import scan
+    from tandem.storage.parquet import open_parquet, parquet_files, scan
 
-    found: list[dict[str, Any]] = []
+    schema = open_parquet(parquet_files(place)[0]).schema_arrow
+    if not set(COLUMNS) <= set(schema.names):
+        raise UserError(f"{place} was made by another version of tandem; make it anew: kedro run --tags ncf")
+    kind = schema.field("user_id").type
+    ids = {user: _id(user, kind) for user in users}
+    wanted = pa.array(ids.values(), kind)
+    found: dict[Any, list[dict[str, Any]]] = {}
     for batch in scan(place, list(COLUMNS)):
-        ids = batch.column("user_id")
-        wanted = pc.equal(ids, _id(user, ids.type))
-        found += pa.Table.from_batches([batch]).filter(wanted).to_pylist()
-    if not found:
-        raise UserError(f"no list for the user {user} in {place}{_near(place, user)}")
-    return sorted(found, key=lambda row: row["rank"])[:top]
+        for row in batch.filter(pc.is_in(batch.column("user_id"), wanted)).to_pylist():
+            found.setdefault(row["user_id"], []).append(row)
+    unknown = next((user for user, its_id in ids.items() if its_id not in found), None)
+    if unknown is not None:
+        raise UserError(f"no list for the user {unknown} in {place}{_near(place, unknown)}")
+    return {user: sorted(found[its_id], key=lambda row: int(row["rank"])) for user, its_id in ids.items()}
 
 
-def _id(user: str, kind: "pa.DataType") -> "pa.Scalar":
+def _id(user: str, kind: "pa.DataType") -> int | str:
     import pyarrow as pa
 
     if not pa.types.is_integer(kind):
-        return pa.scalar(user, kind)
+        return user
     try:
-        return pa.scalar(int(user), kind)
+        return int(pa.scalar(int(user), kind).as_py())
     except (ValueError, OverflowError):
-        raise UserError(f"--user: the log's ids are whole numbers, found {user!r}") from None
+        raise UserError(f"--user: expected a whole number, as the log's ids are, found {user!r}") from None
 
 
 def _near(place: "Path | RemotePath", user: str) -> str:
@@ -101,26 +107,20 @@ def _as_json(lists: dict[str, list[dict[str, Any]]]) -> str:
 
 
 def _as_table(user: str, rows: list[dict[str, Any]]) -> str:
-    """Columns as wide as what stands in them; numbers to the right."""
-    titles = any(row["title"] is not None for row in rows)
-    head = ("rank", "item", *(("title",) if titles else ()), "score", "source")
-    cells = [head] + [
-        (
-            str(row["rank"]),
-            str(row["item_id"]),
-            *((" ".join((row["title"] or "").split()),) if titles else ()),
-            f"{row['score']:.4f}",
-            row["source"],
-        )
-        for row in rows
-    ]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
-    right = {"rank", "score"}
-    lines = (
-        "  ".join(
-            text.rjust(width) if name in right else text.ljust(width)
-            for name, text, width in zip(head, line, widths, strict=True)
-        ).rstrip()
-        for line in cells
-    )
-    return "\n".join([f"user {user}", *lines])
+    """Columns as wide as what stands in them, numbers to the right; titles where there are any."""
+    columns: dict[str, list[str]] = {
+        "rank": [str(row["rank"]) for row in rows],
+        "item": [str(row["item_id"]) for row in rows],
+        "title": [" ".join((row["title"] or "").split()) for row in rows],
+        "score": [f"{row['score']:.4f}" for row in rows],
+        "source": [row["source"] for row in rows],
+    }
+    if not any(columns["title"]):
+        del columns["title"]
+    lines = zip(*(_aligned(name, texts) for name, texts in columns.items()), strict=True)
+    return "\n".join([f"user {user}", *("  ".join(line).rstrip() for line in lines)])
+
+
+def _aligned(name: str, texts: list[str]) -> list[str]:
+    width = max(map(len, (name, *texts)))
+    return [text.rjust(width) if name in ("rank", "score") else text.ljust(width) for text in (name, *texts)]
