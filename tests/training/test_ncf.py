@@ -30,6 +30,7 @@ KINDS = {
     "shared bce": SHARED,
     "shared softmax": SHARED | {"loss": "sampled_softmax"},
     "bf16": {"precision": "bf16"},
+    "adagrad": {"optimizer": "adagrad", "learning_rate": 0.1},
     "no early stopping": {"early_stopping": None},
     "refit": {"refit": True},
     "publish": {"publish": True},
@@ -224,6 +225,12 @@ def test_a_resumed_run_on_other_test_rows_is_one_line(tmp_path):
     rows.to_parquet(job.test)
     with pytest.raises(UserError, match="made with data fingerprint = "):
         train(job)
+
+
+def test_a_checkpoint_is_saved_when_the_last_is_old_enough(tmp_path):
+    job = write_job(tmp_path, checkpoint_seconds=3_600.0)
+    train(job)
+    assert not list(job.checkpoints.glob("*"))
 
 
 def test_divergence_is_one_line(tmp_path):

@@ -121,6 +121,17 @@ def test_resume_ends_with_the_weights_of_an_uninterrupted_run_and_no_test_row_is
         train(write_job(tmp_path / "cut", resume=True, batch_size=100))
 
 
+def test_a_refit_trains_new_towers_on_the_held_out_rows_too(tmp_path):
+    job = write_job(tmp_path, epochs=2, refit=True)
+    trainer = train(job)
+    records = trainer.loop.state.history
+    samples = {record["phase"]: record["samples"] for record in records}
+    assert samples["refit"] > samples["search"]
+    assert len(records) == 2 + trainer.loop.state.best_epoch
+    assert trainer.run.validation is None
+    assert trainer.towers().scale == trainer.training.state.found["scale"] > 0.0, "of the search's held-out rows"
+
+
 @pytest.mark.slow
 def test_early_stopping_restores_the_best_weights_and_the_learning_rate_is_not_ignored(tmp_path):
     """The reference's trainer had a learning rate of its own, whatever was asked for."""

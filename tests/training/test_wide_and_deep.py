@@ -54,6 +54,29 @@ def test_the_model_learns_and_publishes_what_it_learnt(tmp_path: Path, kind: dic
     assert {layer.dtype_policy.name for layer in scorer.model.layers} == {"float32"}
 
 
+def test_a_refit_trains_a_new_model_on_the_held_out_rows_too_and_is_resumed(tmp_path: Path) -> None:
+    whole, events = train(write_job(tmp_path / "whole", refit=True))
+    samples = {event["phase"]: event["samples"] for event in events if event["event"] == "epoch"}
+    assert samples["refit"] == 1000 > samples["search"]
+    best = whole.state.best_epoch
+    assert [record["phase"] for record in whole.state.history] == ["search"] * 3 + ["refit"] * best
+    job = write_job(tmp_path / "cut", refit=True)
+    with pytest.raises(InterruptedJobError):
+        train(job, stop_after=4)
+    resumed, _ = train(write_job(tmp_path / "cut", refit=True, resume=True))
+    assert equal(weights(whole), weights(resumed))
+    searched, _ = train(write_job(tmp_path / "search"))
+    assert not equal(weights(whole), weights(searched))
+
+
+def test_a_smoothed_metric_decides_which_epoch_is_the_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = iter([0.5, 0.9, 0.5, 0.6, 0.7, 0.8, 0.8, 0.5, 0.5, 0.5])
+    monkeypatch.setattr("tandem.models.click.keras_task.click_metrics", lambda *_: {"auc": next(values)})
+    stopping = {"metric": "auc", "patience": 3, "smoothing": 3}
+    trainer, _ = train(write_job(tmp_path, rows=200, epochs=10, early_stopping=stopping))
+    assert (trainer.state.best_epoch, len(trainer.state.history)) == (7, 10)
+
+
 def test_the_same_job_ends_with_the_same_weights(tmp_path: Path) -> None:
     first, second = (train(write_job(tmp_path / name, epochs=1))[0] for name in ("a", "b"))
     assert equal(weights(first), weights(second))
