@@ -20,6 +20,7 @@ from tandem.parameters import (
     RecSys2021FeatureParameters,
     SparkParameters,
     SyntheticMovieLens,
+    TablesParameters,
     TwoTowerParameters,
     WideAndDeepParameters,
 )
@@ -57,6 +58,11 @@ FEATURE_RULES = (
     "is a list of `columns` (encoded ones, at least two) and its number of `buckets`."
 )
 
+TABLES_RULES = (
+    "See [a log of your own](own_tables.md). Together: `file`, or `train` and `test`; `threshold` needs a `label`, and "
+    "`time_format` a `time`."
+)
+
 WND_RULES = (
     "Together: `early_stopping` needs a `validation_fraction` above 0, and `builder_options` and `framework: torch` "
     "need a `builder`. Columns are those of `data/05_model_input/wnd`."
@@ -70,6 +76,7 @@ TWO_TOWER_RULES = (
 SPARK_RULES = "See [clusters](clusters.md). Together: a master `k8s://…` needs `kubernetes.image`."
 
 SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
+    ("tables", TablesParameters, TABLES_RULES),
     ("synthetic_movielens", SyntheticMovieLens, ""),
     ("interactions_cleaning", CleaningParameters, ""),
     ("ncf", NCFParameters, RULES),

@@ -1,5 +1,6 @@
 """What the catalog is made from: every parameter works wherever it is set, and what it cannot be is told at once."""
 
+import json
 import re
 import tarfile
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import yaml
 from pyspark.sql import SparkSession
 
+from own_logs import COLUMNS
 from projects import ROOT, Project
 from tandem.config_loader import ConfigLoader
 from tandem.errors import UserError
@@ -21,7 +23,7 @@ from tandem.settings import CONFIG_LOADER_ARGS
 PARAMETERS: dict[str, tuple[Any, dict[str, Any], str, str]] = {
     "seed": (7, {}, "interactions_raw", "seed"),
     "movielens": ("ml-1m", {}, "interactions_raw", "kind"),
-    "movielens_path": ("log", {"movielens": "parquet"}, "interactions_raw", "path"),
+    "movielens_path": ("log", {"movielens": "ml-1m"}, "interactions_raw", "path"),
     "synthetic_movielens": ({"users": 5, "items": 6, "ratings": 7}, {}, "interactions_raw", "synthetic"),
     "recsys2021": ("noise", {}, "recsys2021_raw", "kind"),
     "recsys2021_path": ("rows", {"recsys2021": "files"}, "recsys2021_raw", "path"),
@@ -73,6 +75,14 @@ def test_what_a_run_is_given_comes_before_its_files(project: Project) -> None:
     assert (entry["seed"], entry["synthetic"]) == (8, {"users": 70, "items": 1000, "ratings": 90})
 
 
+def test_the_page_of_ones_own_tables_is_read_as_parameters(project: Project) -> None:
+    page = {"path": "shop", "interactions": {"file": "log.csv", **COLUMNS}}
+    project.path("conf/local/tables.yml").write_text(json.dumps({"data": "tables", "tables": page}))
+    found = loader(project.path("conf"))["parameters"]
+    assert (found["data"], found["tables"]) == ("tables", page)
+    assert loader(project.path("conf"), given={"data": "movielens"})["parameters"]["data"] == "movielens"
+
+
 def test_two_configurations_of_one_process_do_not_mix() -> None:
     first, second = (loader(ROOT / "conf", "base", {"seed": seed}) for seed in (1, 2))
     assert [one["catalog"]["interactions_raw"]["seed"] for one in (first, second, first)] == [1, 2, 1]
@@ -94,7 +104,7 @@ def test_home_is_expanded_in_paths(project: Project, monkeypatch: pytest.MonkeyP
     project.path("conf/local/catalog.yml").write_text(
         "ncf_metrics:\n  type: tandem.datasets.AtomicJSONDataset\n  filepath: ~/metrics.json\n"
     )
-    given = {"movielens": "parquet", "movielens_path": "~/log", "tables_path": "~"}
+    given = {"movielens": "ml-1m", "movielens_path": "~/log", "tables_path": "~"}
     catalog = loader(project.path("conf"), given=given)["catalog"]
     assert catalog["interactions_raw"]["path"] == "/home/me/log"
     assert catalog["users"]["filepath"].startswith("/home/me/02_intermediate/")
@@ -105,7 +115,7 @@ def test_home_is_expanded_in_paths(project: Project, monkeypatch: pytest.MonkeyP
     ("parameters", "line"),
     [
         (
-            "movielens=parquet,movielens_path=2024",
+            "movielens=ml-1m,movielens_path=2024",
             r"movielens_path: expected a path .* the number 2024; put \./ ",
         ),
         ("tables_path=2024_01", "tables_path: expected a path or an address, found the number 202401; put ./ before"),
@@ -114,9 +124,11 @@ def test_home_is_expanded_in_paths(project: Project, monkeypatch: pytest.MonkeyP
         ("tables_path=gs://bucket/a", "tables_path: gs://bucket/a: gs:// is not known"),
         (
             "movielens_path=LOG",
-            "movielens_path: found LOG with movielens=synthetic, .*; add movielens=parquet, ml-",
+            "movielens_path: found LOG with movielens=synthetic, .*; add movielens=ml-100k or ml-1m",
         ),
-        ("movielens=parquet", "movielens_path: movielens=parquet needs the folder .*; add movielens_path=FOLDER$"),
+        ("movielens=parquet", "movielens: parquet is no MovieLens any more; .* tandem describe FILE"),
+        ("data=tables", "tables: data=tables needs the block tables, .*; tandem describe FILE"),
+        ("data=table", "data: expected 'movielens' or 'tables', found 'table'"),
         ("recsys2021_path=DIR", "recsys2021_path: found DIR with recsys2021=planted, .*; add recsys2021=files$"),
         ("recsys2021=files", "recsys2021_path: recsys2021=files needs the folder of train/ and test/; add"),
         ("recsys2021_rows=10", "recsys2021_rows: expected at least 100, found 10"),
@@ -140,7 +152,8 @@ def test_a_log_named_in_a_file_is_read_and_left_as_it_is(spark: SparkSession, pr
     log = tmp_path / "log"
     log.mkdir()
     pq.write_table(pa.table(rows), log / "interactions.parquet")
-    project.path("conf/local/parameters.yml").write_text(f"movielens: parquet\nmovielens_path: {log}\n")
+    page = {"path": str(log), "interactions": {"file": "interactions.parquet", **COLUMNS}}
+    project.path("conf/local/tables.yml").write_text(json.dumps({"data": "tables", "tables": page}))
     done = project.run("--nodes", "clean_interactions", env="local")
     assert done.code == 0, done.err
     assert pq.read_table(project.path("data/02_intermediate/interactions/interactions.parquet")).num_rows == 3

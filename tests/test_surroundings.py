@@ -12,6 +12,7 @@ import pytest
 from kedro.framework.project import configure_project, pipelines
 from pyspark.sql import SparkSession
 
+from own_logs import own_log
 from projects import ROOT, Project
 from tandem import surroundings
 from tandem.requirements import NEEDS, missing
@@ -56,7 +57,7 @@ def test_nothing_around_decides_how_spark_and_ranks_run(finished: Project, tmp_p
     pq.write_table(pa.table(rows), logs / "interactions.parquet")
     project.path("queue.py").write_text("raise ImportError('the module of the working folder')\n")
     nodes = "clean_interactions,train_ncf,predict_ncf_test"
-    parameters = f"movielens=parquet,movielens_path={logs},distributed.num_ranks=2"
+    parameters = f"{own_log(logs)},distributed.num_ranks=2"
     code, said = tandem(
         project.folder,
         *("run", "--env", "test", "--nodes", nodes, "--params", parameters),

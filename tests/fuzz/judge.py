@@ -1,7 +1,6 @@
 """What the documented rules say of a log: its rows, read by Arrow and plain Python, or why it must be refused.
 
-The rules are those of the README ("Your interaction logs") and of the readers' docstrings; nothing of the readers is
-used here.
+The rules are those of docs/own_tables.md and of the readers' docstrings; nothing of the readers is used here.
 """
 
 import os
@@ -46,11 +45,19 @@ class Fault:
 
 @dataclass
 class Verdict:
-    """What a log holds. tables: the rows of those that have any, in the order of the columns in ``KINDS``."""
+    """What a log holds.
+
+    Attributes:
+        faults: why it may be refused.
+        tables: the rows of those that have any, in the order of the columns in ``KINDS``.
+        rows: how many each of those has in its files: rows without a weight are no interactions.
+        doubtful: whether a column is of a type of which these rules do not say what is read.
+    """
 
     faults: list[Fault] = field(default_factory=list)
     tables: dict[str, list[Row]] = field(default_factory=dict)
-    unused: dict[str, set[str]] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
+    doubtful: bool = False
 
     def fault(self, why: str, *tells: Any, must: bool = True) -> None:
         """Note one."""
@@ -76,8 +83,8 @@ def _judge_table(verdict: Verdict, place: Path, name: str) -> None:
     for path, file in opened:
         _judge_columns(verdict, path, name, file)
     _judge_differences(verdict, name, opened)
-    verdict.unused[name] = {column for _, file in opened for column in file.schema_arrow.names} - set(KINDS[name])
-    if any(fault.must for fault in verdict.faults[known:]):
+    if any(fault.must for fault in verdict.faults[known:]) or verdict.doubtful:
+        verdict.tables[name] = []
         return
     rows: list[Row] = []
     bad: list[Fault] = []
@@ -87,7 +94,10 @@ def _judge_table(verdict: Verdict, place: Path, name: str) -> None:
         bad += [fault for _, faults in found for fault in faults]
     count = len({fault.tells[:2] for fault in bad})
     verdict.faults += [Fault(fault.why, fault.tells, fault.must, fault.value, count) for fault in bad]
-    verdict.tables[name] = rows
+    verdict.rows[name] = len(rows)
+    verdict.tables[name] = [row for row in rows if name != "interactions" or row[2] is not None]
+    if rows and not verdict.tables[name]:
+        verdict.fault("no weight", place, "column rating")
     if name in KEYS and not count:
         for key, times in Counter(row[0] for row in rows).items():
             if times > 1:
@@ -120,7 +130,7 @@ def _inside(verdict: Verdict, place: Path, folder: Path, above: tuple[str, ...])
             if real not in above:
                 yield from _inside(verdict, place, path, (*above, real))
         elif not path.name.endswith(".parquet"):
-            verdict.fault("no Parquet file", path)
+            verdict.fault("no Parquet file", path, must=False)
         else:
             judge_name(verdict, path)
             yield path
@@ -155,7 +165,8 @@ def _judge_columns(verdict: Verdict, path: Path, name: str, file: pq.ParquetFile
             type_ = file.schema_arrow.field(column).type
             fits = fit(kind, type_)
             if fits != "good":
-                verdict.fault("type", path, f"column {column}:", "the type ", must=fits == "bad")
+                verdict.fault("type", path, f"column {column}:", must=fits == "bad")
+                verdict.doubtful = True
             judge_encoding(verdict, path, column, file)
         elif column in NEEDED[name]:
             verdict.fault("column missing", path, f"column {column} ", "missing")

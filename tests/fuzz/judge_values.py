@@ -9,9 +9,9 @@ from typing import Any, Literal
 import pyarrow as pa
 
 KINDS: dict[str, dict[str, str]] = {
-    "interactions": {"user_id": "id", "item_id": "id", "rating": "number", "timestamp": "seconds"},
-    "users": {"user_id": "id", "gender": "text", "age": "age", "occupation": "text", "zip_code": "text"},
-    "items": {"item_id": "id", "title": "text", "year": "year", "genres": "texts"},
+    "interactions": {"user_id": "id", "item_id": "id", "rating": "weight", "timestamp": "seconds"},
+    "users": {"user_id": "id", "gender": "text", "age": "number", "occupation": "text", "zip_code": "text"},
+    "items": {"item_id": "id", "title": "text", "year": "number", "genres": "texts"},
 }
 BAD = object()
 _LATEST = 99_999_999_999
@@ -60,7 +60,8 @@ def _is_texts(type_: pa.DataType) -> bool:
 def _is_list(type_: pa.DataType) -> bool:
     if not (pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_)):
         return False
-    return _is_text(type_.value_type) or bool(pa.types.is_null(type_.value_type))
+    inner = type_.value_type
+    return _is_text(inner) or bool(pa.types.is_null(inner) or pa.types.is_integer(inner))
 
 
 def _is_moment(type_: pa.DataType) -> bool:
@@ -71,20 +72,31 @@ def _is_number(type_: pa.DataType) -> bool:
     return bool(pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_))
 
 
+def _is_simple(type_: pa.DataType) -> bool:
+    return _is_number(type_) or _is_text(type_) or bool(pa.types.is_boolean(type_) or pa.types.is_date(type_))
+
+
+def _is_maybe_number(type_: pa.DataType) -> bool:
+    return _is_whole(type_) or _is_real(type_) or _is_small_decimal(type_)
+
+
+# What is read of the second of each pair depends on more than these rules say: it is read or refused.
 _FITS: dict[str, tuple[Callable[[pa.DataType], bool], Callable[[pa.DataType], bool]]] = {
-    "id": (_is_whole, _is_number),
+    "id": (_is_whole, _is_simple),
     "seconds": (
         lambda type_: _is_whole(type_) or _is_moment(type_),
-        lambda type_: _is_number(type_) or bool(pa.types.is_timestamp(type_)),
+        lambda type_: _is_simple(type_) or bool(pa.types.is_timestamp(type_)),
     ),
-    "number": (lambda type_: _is_whole(type_) or _is_real(type_) or _is_small_decimal(type_), _is_number),
-    "age": (lambda type_: _is_whole(type_) or _is_real(type_) or bool(pa.types.is_null(type_)), _is_number),
-    "year": (lambda type_: _is_whole(type_) or _is_real(type_) or bool(pa.types.is_null(type_)), _is_number),
+    "weight": (_is_maybe_number, _is_simple),
+    "number": (lambda type_: _is_maybe_number(type_) or bool(pa.types.is_null(type_)), _is_simple),
     "text": (
         lambda type_: _is_text(type_) or bool(pa.types.is_null(type_)),
-        lambda type_: bool(pa.types.is_fixed_size_binary(type_)),
+        lambda type_: _is_simple(type_) or bool(pa.types.is_fixed_size_binary(type_)),
     ),
-    "texts": (lambda type_: _is_texts(type_) or bool(pa.types.is_null(type_)), _is_list),
+    "texts": (
+        lambda type_: _is_texts(type_) or bool(pa.types.is_null(type_)),
+        lambda type_: _is_list(type_) or _is_text(type_),
+    ),
 }
 
 
@@ -98,7 +110,7 @@ def normal_type(kind: str, type_: pa.DataType) -> str:
 def convert(kind: str, column: pa.ChunkedArray | None, count: int) -> list[Cell]:
     """The values of a column of ``count`` rows; of one that is not there what takes its place."""
     if column is None:
-        return [Cell({"number": 1.0, "texts": []}.get(kind))] * count
+        return [Cell({"weight": 1.0, "texts": []}.get(kind))] * count
     if pa.types.is_timestamp(column.type):
         unit = _UNITS[column.type.unit]
         return [_seconds(value, unit) for value in column.cast(pa.int64(), safe=False).to_pylist()]
@@ -137,23 +149,8 @@ def _id(value: Any) -> Cell:
 
 def _number(value: Any) -> Cell:
     if value is None or _is_nan(value):
-        return Cell(BAD, value)
+        return Cell(None, value)
     return Cell(float(value) if math.isfinite(value) else BAD, value)
-
-
-def _years(value: Any, low: int, high: int) -> Cell:
-    whole = _whole(value)
-    if whole is None:
-        return Cell(None)
-    return Cell(whole if whole is not BAD and low <= whole <= high else BAD, value)
-
-
-def _year(value: Any) -> Cell:
-    return _years(value, 1000, 9999)
-
-
-def _age(value: Any) -> Cell:
-    return _years(value, 0, 150)
 
 
 def _text(value: Any) -> Cell:
@@ -173,9 +170,8 @@ def _texts(value: Any) -> Cell:
 _CELLS: dict[str, Callable[[Any], Cell]] = {
     "id": _id,
     "seconds": _seconds,
+    "weight": _number,
     "number": _number,
-    "age": _age,
-    "year": _year,
     "text": _text,
     "texts": _texts,
 }

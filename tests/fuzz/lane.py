@@ -1,15 +1,19 @@
 """One log through the reader, and what is to be said of it beside the judge's verdict."""
 
-import logging
+import os
 import re
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyspark.sql import SparkSession
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
 
 from fuzz.judge import KEYS, Fault, Row, Verdict, exactly, judge
 from fuzz.judge_recsys2021 import judge_recsys2021
@@ -17,9 +21,9 @@ from fuzz.judge_values import KINDS
 from fuzz.odd_files import write_log
 from fuzz.odd_recsys2021 import write_recsys2021
 from tandem.cli.one_line import user_line
-from tandem.sources.interaction_tables import read_interaction_tables
-from tandem.sources.interactions import clean_interactions
+from tandem.parameters import TablesParameters
 from tandem.sources.recsys2021 import read_recsys2021
+from tandem.sources.tables import read_tables
 
 Tables = dict[str, list[Row]]
 
@@ -58,33 +62,67 @@ def _tried(
     read: Callable[[SparkSession, Path], Tables], spark: SparkSession, folder: Path, verdicts: list[Verdict]
 ) -> tuple[str, str | None]:
     try:
-        with told() as messages:
-            tables = read(spark, folder)
+        tables = read(spark, folder)
     except Exception as error:  # whatever comes: that is the question
         line = user_line(error)
         if line is None:
             return "traceback", f"{type(error).__name__}: {' '.join(str(error).split())[:200]} {_cause(error)}"
         return refusal(line, [fault for verdict in verdicts for fault in verdict.faults])
-    wrongs = [acceptance(verdict, tables, messages) for verdict in verdicts]
+    wrongs = [acceptance(verdict, tables) for verdict in verdicts]
     return "accepted", wrongs[0] if all(wrongs) else None
 
 
 def _read_log(spark: SparkSession, folder: Path) -> Tables:
-    """The tables; of a third of all logs also what takes the place of those that are not there, and what is kept."""
-    raw = read_interaction_tables(spark, folder)
-    found = dict(zip(KINDS, (raw.ratings, raw.users, raw.items), strict=True))
-    # By the number of files, which a log keeps when it is tried again.
-    whole = len(list(folder.parent.rglob("*"))) % 3 == 0
-    tables = {
-        name: _collected(table) for name, table in found.items() if whole or (folder / f"{name}.parquet").exists()
-    }
-    if not whole:
-        return tables
+    """The tables, and how many rows each was read of; what is not there stands for nothing."""
     try:
-        cleaned, quality = clean_interactions(raw, "keep")
-        return {**tables, "cleaned": _collected(cleaned), "read": [(quality.ratings_read,)]}
+        raw = read_tables(spark, described(folder))
+        names = {"interactions": {"rating": "weight"}, "users": {}, "items": {}}
+        found = dict(zip(KINDS, (raw.interactions, raw.users, raw.items), strict=True))
+        tables = {name: _collected(_in_order(table, name, names[name])) for name, table in found.items()}
+        return tables | {"read": [(name, read.rows) for name, read in raw.read.items()]}
     finally:
         spark.catalog.clearCache()
+
+
+def _in_order(table: DataFrame, name: str, spelt: dict[str, str]) -> DataFrame:
+    """The columns of the judge."""
+    columns = []
+    for column, kind in KINDS[name].items():
+        own = spelt.get(column, column)
+        nothing = F.array().cast("array<string>") if kind == "texts" else F.lit(None)
+        columns.append(F.col(own) if own in table.columns else nothing.alias(column))
+    return table.select(*columns)
+
+
+def described(folder: Path) -> TablesParameters:
+    """The page for a log: each column that one of its files has."""
+    log = {"file": "interactions.parquet", "user": "user_id", "item": "item_id", "time": "timestamp"}
+    if "rating" in _names(folder / "interactions.parquet"):
+        log["weight"] = "rating"
+    page: dict[str, Any] = {"path": str(folder), "interactions": log}
+    kinds = {"text": "category", "texts": "categories", "number": "number"}
+    for side, key in KEYS.items():
+        place = folder / f"{side}.parquet"
+        if place.exists() or place.is_symlink():
+            there = [column for column in KINDS[side] if column in _names(place) and column not in (key, "title")]
+            page[side] = {"file": place.name, "id": key, "features": {name: kinds[KINDS[side][name]] for name in there}}
+            if side == "items" and "title" in _names(place):
+                page[side]["title"] = "title"
+    return TablesParameters.model_validate(page)
+
+
+def _files_below(place: Path) -> list[Path]:
+    """Through links, as the reader goes; hidden ones are left out."""
+    found = (Path(folder) / name for folder, _, names in os.walk(place, followlinks=True) for name in names)
+    return [path for path in found if not re.search(r"/[._]", str(path)[len(str(place)) :])][:100]
+
+
+def _names(place: Path) -> set[str]:
+    found: set[str] = set()
+    for path in [place] if place.is_file() else _files_below(place):
+        with suppress(OSError, pa.ArrowException):
+            found |= set(pq.read_schema(path).names) if pq.read_metadata(path).num_rows else set()
+    return found
 
 
 def _read_recsys2021(spark: SparkSession, folder: Path) -> Tables:
@@ -102,24 +140,6 @@ def _collected(table: Any) -> list[Row]:
     return [tuple(row) for row in table.collect()]
 
 
-class told(logging.Handler):  # noqa: N801
-    """The messages that are logged inside, as a list."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.messages: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.messages.append(record.getMessage())
-
-    def __enter__(self) -> list[str]:
-        logging.getLogger("tandem").addHandler(self)
-        return self.messages
-
-    def __exit__(self, *_: object) -> None:
-        logging.getLogger("tandem").removeHandler(self)
-
-
 def refusal(line: str, faults: list[Fault]) -> tuple[str, str | None]:
     """Why it was refused, and None where that is so."""
     true = [fault for fault in faults if _is_told(fault, line)]
@@ -134,7 +154,8 @@ def _is_told(fault: Fault, line: str) -> bool:
     if not all(" ".join(part.split()) in line for part in fault.tells):
         return False
     said = re.search(
-        r"found (.*?)(?: (?:s|ms|us|ns) since 1970)?(?: \(milliseconds\?\))?(?: \(([\d,]+) such rows\))?; mend", line
+        r"found (.*?)(?: (?:s|ms|us|ns) since 1970)?(?: \(milliseconds\?[^)]*\))?(?: \(([\d,]+) such rows\))?; mend",
+        line,
     )
     if said is None or not fault.tells[1:] or "row" not in fault.tells[1]:
         return True
@@ -150,40 +171,34 @@ def _shows(text: str, value: Any) -> bool:
     return text == str(value) or float(text.replace("Infinity", "inf")) == float(value)
 
 
-def acceptance(verdict: Verdict, tables: Tables, messages: list[str]) -> str | None:
+def acceptance(verdict: Verdict, tables: Tables) -> str | None:
     """What is wrong with the tables that came of a log, or None."""
     musts = [fault for fault in verdict.faults if fault.must]
     if musts:
         return f"accepted, but {musts[0].why}: {', '.join(musts[0].tells)}"
+    if verdict.doubtful:
+        return None
     for name, rows in expected(verdict).items():
         wrong = _difference(name, rows, tables[name]) if name in tables else None
         if wrong is not None:
             return wrong
-    untold = {column for columns in verdict.unused.values() for column in columns if column not in " ".join(messages)}
-    return f"not told as unused: {sorted(untold)}" if untold else None
+    return None
 
 
 def expected(verdict: Verdict) -> Tables:
-    """The tables as they must be read, and what becomes of the ratings."""
+    """The tables as they must be read, and how many rows were read of each."""
     found = dict(verdict.tables)
     if "train" in found:
         return found
-    for index, (name, key) in enumerate(KEYS.items()):
+    for index, name in enumerate(KEYS):
         if name not in found:
             unknown = [[] if kind == "texts" else None for kind in list(KINDS[name].values())[1:]]
             found[name] = [(value, *unknown) for value in {row[index] for row in found["interactions"]}]
-        assert key in KINDS[name]
-    latest: dict[tuple[int, int], tuple[int, float]] = {}
-    for user, item, rating, seconds in found["interactions"]:
-        latest[user, item] = max(latest.get((user, item), (-1, 0.0)), (seconds, rating))
-    found["cleaned"] = [(*pair, rating + 0.0, seconds) for pair, (seconds, rating) in latest.items()]
-    found["read"] = [(len(found["interactions"]),)]
+    found["read"] = list(verdict.rows.items())
     return found
 
 
 def _difference(name: str, right: list[Row], found: list[Row]) -> str | None:
-    if name == "cleaned":  # of two zeros either may be the higher one
-        found = [(*row[:2], row[2] + 0.0, row[3]) for row in found]
     wanted, got = Counter(exactly(row) for row in right), Counter(exactly(row) for row in found)
     if wanted == got:
         return None

@@ -11,7 +11,7 @@ from tandem.errors import UserError
 from tandem.storage.locations import local_path, location
 
 
-class Place(click.ParamType):
+class Place(click.ParamType[Any]):
     """A file or folder, or its address."""
 
     name = "FILE"

@@ -86,7 +86,7 @@ class TableParameters(Parameters):
     @classmethod
     def _encoding_is_known(cls, name: str | None) -> str | None:
         try:
-            known = name is None or bool(codecs.lookup(name)._is_text_encoding)  # type: ignore[attr-defined]
+            known = name is None or bool(codecs.lookup(name)._is_text_encoding)
         except LookupError:
             known = False
         if not known:

@@ -114,7 +114,8 @@ def _located(folder: Location, table: Table) -> LocatedTable:
     parquet: list[ParquetPart] = []
     texts: list[TextPart] = []
     footers: dict[Location, Footer] = {}
-    places, hidden = [], []
+    places: list[Location] = []
+    hidden: list[Location] = []
     for split, name in table.files.items():
         place = _place(folder, name)
         lying = files_of_table(place)
@@ -122,7 +123,7 @@ def _located(folder: Location, table: Table) -> LocatedTable:
             raise UserError(f"{place} is missing, or has no file; tables.{table.name} names it")
         places.append(place)
         hidden += lying.hidden
-        files = [path for path in lying.files if size_of(path) and not is_mark(path.name)]
+        files = [path for path in lying.files if _has_content(path)]
         of_parquet = [path for path in files if _is_parquet(path)]
         _check_forms(place, files, of_parquet)
         some = _footers(table, place, of_parquet)
@@ -143,6 +144,11 @@ def _place(folder: Location, name: str) -> Location:
     return folder if name in (".", "./") else folder / name
 
 
+def _has_content(path: Location) -> bool:
+    """Writers leave empty files of text; one of Parquet is broken."""
+    return not is_mark(path.name) and (path.name.endswith(".parquet") or size_of(path) > 0)
+
+
 def _is_parquet(path: Location) -> bool:
     with open_binary(path) as file:
         return file.read(len(PARQUET)) == PARQUET
@@ -155,7 +161,7 @@ def _check_forms(place: Location, files: Sequence[Location], of_parquet: Sequenc
         raise UserError(f"{named} is not an intact Parquet file, as its name says; copy it again")
     if others and of_parquet:
         raise UserError(
-            f"{place} mixes forms: {of_parquet[0].name} is Parquet, {others[0].name} is not; keep one of them"
+            f"{others[0]} is no Parquet, as {of_parquet[0].name} beside it is; keep files of one form in {place}"
         )
 
 
@@ -237,6 +243,8 @@ def _text(table: Table, place: Location, path: Location) -> Iterator[TextFile]:
         for role in table.roles:
             if role.column not in found.names and role.column not in folders:
                 raise _lacking(path, role, found)
+            if found.names.count(role.column) > 1:
+                raise UserError(f"{path}, row 1: column {role.column} stands there twice; rename one of them")
         yield TextFile(**{**asdict(found), "folders": folders})
     else:
         yield TextFile(**{**asdict(found), "names": names_in(found), "folders": folder_values(place, path)})

@@ -173,8 +173,8 @@ def _ids(log: Table, others: Sequence[Table], links: Mapping[str, tuple[str, str
         taken = {role.column for role in found.values()}
         left = [facts for facts in (plain or columns) if facts.name not in taken]
         if side not in found and left:
-            best = max(left, key=lambda facts: facts.name in {link[0] for link in links.values()})
-            found[side] = Role(best.name, f"check: no name says which column the {side[:-1]} is")
+            linked = max(left, key=lambda facts: facts.name in {link[0] for link in links.values()})
+            found[side] = Role(linked.name, f"check: no name says which column the {side[:-1]} is")
     missing = [side for side in _SIDES if side not in found]
     if missing:
         raise UserError(
@@ -204,6 +204,7 @@ def _roles_of_rows(found: LogGuess, log: Table) -> None:
     found.label = next((Role(one.name, "guess: " + _of_label(one)) for one in free if _is_label(one)), None)
     named = [one for one in free if one.shape in ("number", "whole") and _says(_WEIGHT, one.name)]
     used = {role.column for role in (found.time, found.label, found.split) if role is not None}
+    named += [one for one in free if one.shape in ("number", "whole") and _is_nameless(one)]
     named = [one for one in named if one.name not in used]
     if named:
         others = [one.name for one in free if one.shape in ("number", "whole") and one not in named]
@@ -236,11 +237,16 @@ def _time(free: Iterable[Facts]) -> tuple[Role | None, str | None]:
         if facts.shape == "time":
             doubt = f"check: {facts.doubt}" if facts.doubt else f"guess: from {min(facts.texts)}"
             found.append((2 + named + (len(min(facts.texts)) > 10), Role(facts.name, doubt), facts.time_format))
-        elif (of_unit := unit(facts)) is not None and (named or of_unit != "s"):
+        elif (of_unit := unit(facts)) is not None and (named or of_unit != "s" or _is_nameless(facts)):
             comment = f"guess: {of_unit} since 1970, from {min(facts.texts, key=int)}"
             found.append((1 + named, Role(facts.name, comment), None if of_unit == "s" else of_unit))
     best = max(found, key=lambda one: one[0], default=None)
     return (None, None) if best is None else best[1:]
+
+
+def _is_nameless(facts: Facts) -> bool:
+    """Whether its file has no names."""
+    return re.fullmatch(r"column_[0-9]+", facts.name) is not None
 
 
 def _span(facts: Facts) -> str:

@@ -6,7 +6,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
 from tandem.parameters import TablesParameters
-from tandem.sources.schema import InteractionTables, Side, TableRead
+from tandem.sources.schema import IdKind, InteractionTables, Side, TableRead
 from tandem.sources.tables.roles import Table, TableName, described, log_schema
 from tandem.sources.tables.values import TYPES
 
@@ -35,7 +35,7 @@ def with_ids(
         else:
             log = log.withColumn(key, F.col(key).cast("long"))
             sides[side] = _whole(log, own, key)
-    kinds = {key: "text" if is_text else "whole" for key, is_text in texts.items()}
+    kinds: dict[str, IdKind] = {key: "text" if is_text else "whole" for key, is_text in texts.items()}
     schema = replace(log_schema(parameters), user_ids=kinds["user_id"], item_ids=kinds["item_id"])
     order = ("user_id", "item_id", "weight", "timestamp", "label", "split")
     final = {side: _filled(tables.get(side), table, _KEYS[side]) for side, table in sides.items()}

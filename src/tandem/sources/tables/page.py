@@ -58,7 +58,7 @@ def _tables_in(place: Location) -> list[Location]:
     if len(first_parts) == 1 and not is_folder(place / first_parts[0]):
         return [place / first_parts[0]]
     entries = [place / part for part in first_parts]
-    columns = {tuple(sorted(sample(entry).columns)) for entry in entries}
+    columns = {tuple(sorted(sample(entry, 100).columns)) for entry in entries}
     named_by_part = any(re.match("train", part) for part in first_parts)
     return [place] if len(columns) == 1 and not named_by_part else entries
 

@@ -53,8 +53,8 @@ class Sample:
 
 
 @explaining_reads()
-def sample(place: Location) -> Sample:
-    """Look at a file, or at the files in a folder as at one table.
+def sample(place: Location, most: int = ROWS) -> Sample:
+    """Look at a file, or at the files in a folder as at one table, by so many rows at most.
 
     Raises:
         UserError: it is missing, has no rows, is broken or may not be read.
@@ -65,13 +65,13 @@ def sample(place: Location) -> Sample:
         raise UserError(f"{place} is missing, or has nothing in it; name a file or a folder of files")
     with open_binary(files[0]) as file:
         is_parquet = file.read(len(PARQUET)) == PARQUET
-    found = _parquet(place, files) if is_parquet else _texts(place, files)
+    found = _parquet(place, files, most) if is_parquet else _texts(place, files, most)
     if not found.looked_at:
         raise UserError(f"{place} has no rows; name a file or a folder with some")
     return found
 
 
-def _parquet(place: Location, files: Sequence[Location]) -> Sample:
+def _parquet(place: Location, files: Sequence[Location], most: int) -> Sample:
     opened = [(path, open_intact(path)) for path in files]
     rows = sum(file.metadata.num_rows for _, file in opened)
     filled = [(path, file) for path, file in opened if file.metadata.num_rows]
@@ -80,12 +80,12 @@ def _parquet(place: Location, files: Sequence[Location]) -> Sample:
     for path, file in filled:
         types |= {name: str(type_) for name, type_ in _flat_types(file.schema_arrow)}
         folders = folder_values(place, path)
-        records_ += [record | folders for record in islice(_parquet_rows(file), ROWS - len(records_))]
-        if len(records_) == ROWS:
+        records_ += [record | folders for record in islice(_parquet_rows(file), most - len(records_))]
+        if len(records_) == most:
             break
     names = [*types, *(name for name in (records_[0] if records_ else ()) if name not in types)]
     columns = {name: [record.get(name) for record in records_] for name in names}
-    return Sample(place, "parquet", rows, rows <= ROWS, columns, types)
+    return Sample(place, "parquet", rows, rows <= most, columns, types)
 
 
 def _flat_types(schema: pa.Schema) -> Iterator[tuple[str, pa.DataType]]:
@@ -110,29 +110,21 @@ def _flat(record: Record, above: str = "") -> Iterator[tuple[str, Any]]:
             yield above + name, value
 
 
-def _texts(place: Location, files: Sequence[Location]) -> Sample:
-    first: TextFile | None = None
-    columns: dict[str, list[Any]] = {}
-    count, whole = 0, True
-    for path in files:
-        text = look_into_text(path, TableParameters())
-        if text is None:
-            continue
-        text = _without_header(text)
-        first = first or text
+def _texts(place: Location, files: Sequence[Location], most: int) -> Sample:
+    looked_at = [(path, text) for path in files if (text := look_into_text(path, TableParameters())) is not None]
+    opened = [(path, _without_header(text)) for path, text in looked_at]
+    some = list(islice(_records(place, opened), most + 1))
+    names = dict.fromkeys(name for record in some for name in record)
+    kept = some[:most]
+    columns = {name: [record.get(name) for record in kept] for name in names}
+    first = opened[0][1] if opened else None
+    return Sample(place, first.form if first else "csv", len(kept), len(some) <= most, columns, {}, first)
+
+
+def _records(place: Location, opened: Sequence[tuple[Location, TextFile]]) -> Iterator[Record]:
+    for path, text in opened:
         folders = folder_values(place, path)
-        for record in _text_rows(text):
-            if count == ROWS:
-                whole = False
-                break
-            for name, value in (record | folders).items():
-                columns.setdefault(name, [None] * count).append(value)
-            count += 1
-            for values in columns.values():
-                if len(values) < count:
-                    values.append(None)
-    form = "csv" if first is None else first.form
-    return Sample(place, form, count, whole, columns, {}, first)
+        yield from (record | folders if folders else record for record in _text_rows(text))
 
 
 def _text_rows(file: TextFile) -> Iterator[Record]:

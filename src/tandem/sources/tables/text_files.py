@@ -7,7 +7,7 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import IO, Any, Literal, Self
@@ -172,19 +172,21 @@ def _text(head: bytes, encoding: str) -> str:
 
 
 def guess_separator(text: str, quote: str | None) -> str:
-    """The separator by which the first records have the same number of columns, the largest above one."""
-    found: dict[str, tuple[float, int]] = {}
+    """The separator by which the first records have the same number of columns, and most of them with something in."""
+    found: dict[str, tuple[bool, int, int]] = {}
     whole = text[: text.rfind("\n") + 1] or text
     for separator in _SEPARATORS:
         try:
-            widths = [len(one) for one in _some_records(whole, separator, quote)]
+            some = _some_records(whole, separator, quote)
         except csv.Error:
             continue
-        if widths and widths[0] > 1:
-            found[separator] = (sum(width == widths[0] for width in widths) / len(widths), widths[0])
-    if not found:
-        return ","
-    return max(found, key=lambda separator: (found[separator][0] > 0.9, found[separator][1], found[separator][0]))
+        width = len(some[0]) if some else 0
+        if width > 1:
+            alike = sum(len(record) == width for record in some) > 0.9 * len(some)
+            # Between the colons of a::b there is a column of nothing.
+            filled = sum(any(record[index : index + 1] != [""] for record in some) for index in range(width))
+            found[separator] = alike, filled, -width
+    return max(found, key=lambda separator: found[separator], default=",")
 
 
 def _some_records(text: str, separator: str, quote: str | None) -> list[list[str]]:
@@ -223,16 +225,8 @@ def _header(path: Location, text: str, file: TextFile) -> tuple[str, ...]:
         found = next(record for record in _some_records(text.lstrip("\ufeff"), file.separator, file.quote) if record)
     except csv.Error as error:
         raise UserError(f"{path}, row 1: {quotes_are_wrong(error)}") from error
-    return unique_names(path, found)
-
-
-def unique_names(path: Location, names: Sequence[str]) -> tuple[str, ...]:
-    """The names of the columns; one without a name is called by its place. Raises UserError where one stands twice."""
-    found = tuple(name.strip() or f"column {index}" for index, name in enumerate(names, start=1))
-    twice = next((name for name in found if found.count(name) > 1), None)
-    if twice is not None:
-        raise UserError(f"{path}, row 1: column {twice} stands there twice; rename one of them")
-    return found
+    # One without a name is called by its place.
+    return tuple(name.strip() or f"column {index}" for index, name in enumerate(found, start=1))
 
 
 def quotes_are_wrong(error: Exception) -> str:
