@@ -16,9 +16,10 @@ from own_logs import COLUMNS
 from projects import ROOT, Project
 from tandem.config_loader import ConfigLoader
 from tandem.errors import UserError
-from tandem.parameters import DataParameters
+from tandem.parameters import DataParameters, TablesParameters
 from tandem.settings import CONFIG_LOADER_ARGS
 
+PAGE = {"path": "shop", "interactions": {"file": "log.csv", **COLUMNS}}
 # Each parameter with a value that conf/base has not, what else it needs, and the argument of an entry that it becomes.
 PARAMETERS: dict[str, tuple[Any, dict[str, Any], str, str]] = {
     "seed": (7, {}, "interactions_raw", "seed"),
@@ -30,6 +31,8 @@ PARAMETERS: dict[str, tuple[Any, dict[str, Any], str, str]] = {
     "recsys2021_rows": (300, {}, "recsys2021_raw", "rows"),
     "recsys2021_future": ("drop", {}, "recsys2021_raw", "future"),
     "tables_path": ("tables", {}, "users", "filepath"),
+    "data": ("tables", {"tables": PAGE}, "interactions_raw", "data"),
+    "tables": (PAGE, {}, "interactions_raw", "tables"),
 }
 
 
@@ -40,6 +43,8 @@ def loader(source: Path, env: str | None = None, given: dict[str, Any] | None = 
 
 def fits(found: Any, name: str) -> bool:
     value = PARAMETERS[name][0]
+    if name == "tables":  # what it is not given has its default
+        return found is not None and TablesParameters.model_validate(found) == TablesParameters.model_validate(value)
     return found == value or (name == "tables_path" and str(found).startswith(f"{value}/"))
 
 
@@ -76,10 +81,9 @@ def test_what_a_run_is_given_comes_before_its_files(project: Project) -> None:
 
 
 def test_the_page_of_ones_own_tables_is_read_as_parameters(project: Project) -> None:
-    page = {"path": "shop", "interactions": {"file": "log.csv", **COLUMNS}}
-    project.path("conf/local/tables.yml").write_text(json.dumps({"data": "tables", "tables": page}))
+    project.path("conf/local/tables.yml").write_text(json.dumps({"data": "tables", "tables": PAGE}))
     found = loader(project.path("conf"))["parameters"]
-    assert (found["data"], found["tables"]) == ("tables", page)
+    assert (found["data"], found["tables"]) == ("tables", PAGE)
     assert loader(project.path("conf"), given={"data": "movielens"})["parameters"]["data"] == "movielens"
 
 
