@@ -3,6 +3,9 @@
 import json
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
@@ -48,8 +51,11 @@ def test_few_users_with_many_items_train_on_as_many_ranks_as_a_refit_allows(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The search makes steps of two users, which two ranks share; the refit, with more positives each, steps of one."""
-    log = write_log(tmp_path / "log", dict.fromkeys(range(1, 7), 60))
-    given = f"movielens=ml-100k,movielens_path={log},ncf.batch_size=155"
+    users, items = np.divmod(np.arange(6 * 60), 60)
+    log = pa.table({"user_id": users + 1, "item_id": items + 1, "timestamp": 1000 + items})
+    (tmp_path / "log").mkdir()
+    pq.write_table(log, tmp_path / "log" / "interactions.parquet")
+    given = f"movielens=parquet,movielens_path={tmp_path / 'log'},ncf.batch_size=155,ncf.publish=evaluated"
     line = project.run("--params", f"{given},distributed.num_ranks=2").error
     assert line == (
         "distributed.num_ranks: 2 ranks cannot share 6 users of the refit in 6 steps of 1 (they can with "
