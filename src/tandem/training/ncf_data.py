@@ -21,6 +21,7 @@ from tandem.batches.interactions import (
 from tandem.batches.shards import read_columns
 from tandem.batches.streamed_interactions import COLUMNS, StreamedPairs
 from tandem.errors import UserError
+from tandem.hashing import multiply_shift
 from tandem.models.ncf import SideSizes, SideTable
 from tandem.storage.locations import Location
 from tandem.storage.parquet import parquet_files, read_table
@@ -212,5 +213,4 @@ def _fingerprint(rows: LabelledPairs, validation: npt.NDArray[np.bool_]) -> int:
     """A sum over rows that changes with any of them, and not with their order."""
     keys = rows.pairs.users.astype(np.uint64) << np.uint64(32) | rows.pairs.items.astype(np.uint64)
     flags = rows.labels.astype(np.uint64) * np.uint64(2) + validation.astype(np.uint64)
-    keys = keys * np.uint64(0x9E3779B97F4A7C15) + flags
-    return int((keys ^ (keys >> np.uint64(29))).sum(dtype=np.uint64))
+    return int(multiply_shift(keys, 29, add=flags).sum(dtype=np.uint64))
