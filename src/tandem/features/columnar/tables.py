@@ -31,8 +31,8 @@ class Vocabulary:
 def vocabulary(feature: VocabularyKind, tables: Vocabularies) -> Vocabulary:
     """The vocabulary of a feature; ``UserError`` where it lies in a table that is not given."""
     if feature.values is not None:
-        ids = np.arange(1, len(feature.values) + 1, dtype=np.int32)
-        return Vocabulary(Matcher(pa.array(feature.values, pa.string()), feature.name), np.append(ids, np.int32(UNKNOWN)))
+        matcher = Matcher(pa.array(feature.values, pa.string()), feature.name)
+        return Vocabulary(matcher, np.append(np.arange(1, len(feature.values) + 1, dtype=np.int32), np.int32(UNKNOWN)))
     table = _table(feature, tables, "id")
     ids = table.column("id").cast(pa.int32()).to_numpy()
     return Vocabulary(Matcher(table.column("value").combine_chunks(), feature.name), np.append(ids, np.int32(UNKNOWN)))
