@@ -8,14 +8,15 @@ import pytest
 from pyspark.sql import functions as F  # noqa: N812
 from sklearn.preprocessing import MinMaxScaler, MultiLabelBinarizer, OneHotEncoder, StandardScaler
 
+from tandem.errors import UserError
 from tandem.features.aggregates import difference_lag, fit_group_statistics
+from tandem.features.applying import apply
 from tandem.features.draws import seeded_text_hash
 from tandem.features.hashing import cross_hash, hash_encode
 from tandem.features.histories import add_histories, mask, pad
 from tandem.features.indicators import multi_hot, one_hot, one_hot_columns
 from tandem.features.lists import count_values, keep_most_frequent, list_length, split_list
 from tandem.features.numbers import (
-    MinMax,
     bucketize,
     clip,
     fill,
@@ -96,38 +97,38 @@ def test_fill_takes_nan_for_missing_and_clip_keeps_null(spark):
 
 
 def test_medians(table, frame, later):
-    medians = fit_medians(frame, ["price", "stars"])
-    assert medians.medians == pytest.approx(table[["price", "stars"]].median().to_dict())
-    assert column(medians.apply(later), "price") == [1e9, medians.medians["price"], -1e9]
-    assert column(medians.apply(frame), "stars") == table.stars.fillna(table.stars.median()).tolist()
+    fitted = fit_medians(frame, ["price", "stars"])
+    medians = {feature.name: feature.value for feature in fitted}
+    assert medians == pytest.approx(table[["price", "stars"]].median().to_dict())
+    assert column(apply(later, fitted), "price") == [1e9, float(np.float32(medians["price"])), -1e9]
+    assert column(apply(frame, fitted), "stars") == table.stars.fillna(table.stars.median()).tolist()
 
 
 def test_min_max(table, frame, later):
     fitted = fit_min_max(frame, ["price", "stars"])
     known = table.dropna(subset=["price", "stars"])
     scaler = MinMaxScaler(clip=True).fit(table[["price", "stars"]])
-    scaled = fitted.apply(frame.dropna(subset=["price", "stars"]))
+    scaled = apply(frame.dropna(subset=["price", "stars"]), fitted)
     expected = scaler.transform(known[["price", "stars"]])
-    np.testing.assert_allclose(
-        np.column_stack([column(scaled, "price"), column(scaled, "stars")]), expected, atol=1e-12
-    )
-    assert column(fitted.apply(later), "price") == [1.0, None, 0.0]
-    assert MinMax.model_validate_json(fitted.model_dump_json()) == fitted
+    found = np.column_stack([column(scaled, "price"), column(scaled, "stars")])
+    np.testing.assert_allclose(found, expected, atol=1e-7)
+    mean = scaler.transform([[table.price.mean(), table.stars.mean()]])[0, 0]
+    assert column(apply(later, fitted), "price") == pytest.approx([1.0, mean, 0.0], abs=1e-7)
 
 
 def test_min_max_of_a_constant_is_zero(spark):
     rows = spark.createDataFrame([(1, 5.0), (2, 5.0)], "row int, price double")
-    assert column(fit_min_max(rows, ["price"]).apply(rows), "price") == [0.0, 0.0]
+    assert column(apply(rows, fit_min_max(rows, ["price"])), "price") == [0.0, 0.0]
 
 
 def test_z_scores(table, frame):
     fitted = fit_z_scores(frame, ["price", "label"])
     known = table.dropna(subset=["price"])
     expected = StandardScaler().fit(table[["price", "label"]]).transform(known[["price", "label"]])
-    scaled = fitted.apply(frame.dropna(subset=["price"]))
-    np.testing.assert_allclose(np.column_stack([column(scaled, "price"), column(scaled, "label")]), expected, atol=1e-9)
-    constant = fit_z_scores(frame.withColumn("price", F.lit(3.0)), ["price"])
-    assert set(column(constant.apply(frame.withColumn("price", F.lit(3.0))), "price")) == {0.0}
+    scaled = apply(frame.dropna(subset=["price"]), fitted)
+    np.testing.assert_allclose(np.column_stack([column(scaled, "price"), column(scaled, "label")]), expected, atol=1e-6)
+    constant = frame.withColumn("price", F.lit(3.0))
+    assert set(column(apply(constant, fit_z_scores(constant, ["price"])), "price")) == {0.0}
 
 
 @pytest.fixture
@@ -135,15 +136,21 @@ def with_nan(spark):
     return spark.createDataFrame([(1, 2.0), (2, float("nan")), (3, None), (4, 6.0)], "row int, price double")
 
 
-@pytest.mark.parametrize(("fit", "lowest"), [(fit_min_max, 0.0), (fit_z_scores, -1.0)])
-def test_nan_is_missing_to_what_is_fitted_as_null_is(with_nan, fit, lowest):
+@pytest.mark.parametrize(("fit", "lowest", "middle"), [(fit_min_max, 0.0, 0.5), (fit_z_scores, -1.0, 0.0)])
+def test_nan_is_missing_to_what_is_fitted_as_null_is(with_nan, fit, lowest, middle):
     """Spark's largest of values with NaN is NaN, their mean too, and NaN clipped to 1 is 1."""
     fitted = fit(with_nan, ["price"])
     assert fitted == fit(with_nan.where("row in (1, 4)"), ["price"])
-    assert type(fitted).model_validate_json(fitted.model_dump_json()) == fitted
-    assert column(fitted.apply(with_nan), "price") == [lowest, None, None, 1.0]
+    assert column(apply(with_nan, fitted), "price") == [lowest, middle, middle, 1.0]
     nothing = fit(with_nan.where("row = 2"), ["price"])
-    assert column(nothing.apply(with_nan), "price")[1:3] == [None, None]
+    assert column(apply(with_nan, nothing), "price")[1:3] == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("fit", [fit_medians, fit_min_max, fit_z_scores])
+def test_infinite_values_are_named(spark, fit):
+    rows = spark.createDataFrame([(1, float("inf"))], "row int, price double")
+    with pytest.raises(UserError, match="column price has infinite values, on which nothing can be fitted"):
+        fit(rows, ["price"])
 
 
 def test_nan_has_no_bucket_and_no_limit(with_nan):
@@ -303,13 +310,16 @@ def test_crosses_tell_their_parts_and_their_order_apart(spark):
     assert all(1 <= number <= 1_000_000 for number in found)
 
 
-def test_target_encoding(table, frame, later):
-    encoding = fit_target_encoding(frame, "user", "label", smooth=4.0)
+@pytest.mark.parametrize("path", [None, "rates.parquet"])
+def test_target_encoding(table, frame, later, path):
+    feature, sums = fit_target_encoding(frame, "user", "label", "rate", smooth=4.0, path=path)
     groups = table.groupby("user").label
     mean = table.label.mean()
     expected = (groups.sum() + mean * 4.0) / (groups.count() + 4.0)
-    assert column(encoding.apply(frame, "rate"), "rate") == pytest.approx(table.user.map(expected).tolist())
-    assert column(encoding.apply(later, "rate"), "rate") == pytest.approx([expected["u1"], mean, mean])
+    tables = {"rate": sums}
+    assert column(apply(frame, [feature], tables), "rate") == pytest.approx(table.user.map(expected).tolist())
+    assert column(apply(later, [feature], tables), "rate") == pytest.approx([expected["u1"], mean, mean])
+    assert (feature.values is None) == (path is not None)
 
 
 def test_out_of_fold_encoding_sees_the_other_folds_alone(table, frame):
@@ -370,9 +380,12 @@ def test_padding_of_nothing(spark):
     assert column(padded, "mask") == [[0, 0], [0, 0]]
 
 
-def test_group_statistics(table, frame, later):
-    statistics = fit_group_statistics(frame, ["user"], {"price": ["count", "mean", "max"], "label": ["sum"]})
-    joined = statistics.apply(frame)
+@pytest.mark.parametrize("folder", [None, "statistics"])
+def test_group_statistics(table, frame, later, folder):
+    asked = {"price": ["count", "mean", "max"], "label": ["sum"]}
+    features, tables = fit_group_statistics(frame, ["user"], asked, folder=folder)
+    assert [feature.path for feature in features] == [folder and f"{folder}/{name}.parquet" for name in tables]
+    joined = apply(frame, features, tables)
     groups = table.groupby("user")
     for name, expected in {
         "price_count": groups.price.count(),
@@ -381,7 +394,9 @@ def test_group_statistics(table, frame, later):
         "label_sum": groups.label.sum(),
     }.items():
         assert column(joined, name) == pytest.approx(table.user.map(expected).tolist())
-    assert column(statistics.apply(later), "label_sum")[1:] == [None, None]
+    unseen = apply(later, features, tables)
+    assert column(unseen, "label_sum")[1:] == [0.0, 0.0]
+    assert column(unseen, "price_mean")[1:] == pytest.approx([table.price.mean()] * 2)
 
 
 def test_lag_differences(table, frame):
@@ -390,11 +405,13 @@ def test_lag_differences(table, frame):
     assert column(found, "item_diff_2") == [None if np.isnan(value) else value for value in expected]
 
 
-def test_reindexing_by_popularity(table, frame, later):
-    index = fit_popularity_index(frame, "item", min_count=4)
+@pytest.mark.parametrize("path", [None, "items.parquet"])
+def test_reindexing_by_popularity(table, frame, later, path):
+    index, vocabulary = fit_popularity_index(frame, "item", min_count=4, path=path)
     counts = table["item"].value_counts()
     kept = sorted((value for value in counts.index if counts[value] >= 4), key=lambda v: (-counts[v], str(v)))
     expected = {value: number for number, value in enumerate(kept, 1)}
     assert index.size == len(kept) + 1
-    assert column(index.apply(frame), "item") == [expected.get(value, 0) for value in table["item"]]
-    assert column(index.apply(later), "item")[1] == 0
+    tables = {"item": vocabulary}
+    assert column(apply(frame, [index], tables), "item") == [expected.get(value, 0) for value in table["item"]]
+    assert column(apply(later, [index], tables), "item")[1] == 0

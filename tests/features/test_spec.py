@@ -10,9 +10,12 @@ from tandem.features.spec import (
     CrossFeature,
     FeatureSpec,
     MinMaxFeature,
+    OneHotFeature,
     RankedVocabularyFeature,
     ScaledFeature,
+    TargetEncodingFeature,
     VocabularyFeature,
+    in_layers,
 )
 
 
@@ -112,3 +115,34 @@ def test_sizes_of_a_model_are_cut_off_by_its_limits():
 
 def test_pairs_have_features_of_their_own():
     assert [feature.name for feature in make_wide_spec().side_features("pair")] == ["tags_x_bin"]
+
+
+def test_documents_of_earlier_versions_keep_their_fingerprints():
+    assert make_spec().fingerprint == "436cf121f9f41857"
+    assert make_wide_spec().fingerprint == "a71e614a14e007e5"
+
+
+def make_lookup(**changes):
+    fields = {"name": "rate", "table": "item", "column": "brand", "mean": 0.5, "smooth": 1.0}
+    return TargetEncodingFeature(**(fields | changes))
+
+
+def test_numbers_that_are_looked_up_have_one_place_and_a_number_for_each_value():
+    assert make_lookup(values=("a",), numbers=(0.1,)).missing == 0.5
+    assert make_lookup(path="rates.parquet").keys == ("brand",)
+    with pytest.raises(ValidationError, match="rate needs either values or a path"):
+        make_lookup()
+    with pytest.raises(ValidationError, match="rate has 2 values and 1 numbers"):
+        make_lookup(values=("a", "b"), numbers=(0.1,))
+    with pytest.raises(ValidationError, match="finite number"):
+        make_lookup(values=("a",), numbers=(float("nan"),))
+
+
+def test_features_that_read_others_come_after_them():
+    one = VocabularyFeature(name="one", table="user", column="a", size=2, values=("x",))
+    cross = CrossFeature(name="cross", table="user", columns=("one", "two"), buckets=3)
+    two = BucketFeature(name="two", table="user", column="b", edges=(1.0,))
+    hot = OneHotFeature(name="hot", table="user", of="cross", size=4)
+    assert in_layers([hot, cross, one, two]) == [(one, two), (cross,), (hot,)]
+    with pytest.raises(UserError, match="reads the encoded column two, which no other feature makes: name one of one"):
+        in_layers([cross, one])

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from tandem.batches.rows import EpochKey, TrainingRows
 from tandem.batches.shards import count_rows, rank_range, read_columns
 from tandem.errors import UserError
+from tandem.hashing import hash_columns, splitmix64
 from tandem.storage.locations import Places
 
 LABEL = "label"
@@ -91,11 +92,8 @@ class ColumnRows:
 
     def fingerprint(self) -> int:
         """Changes with any of the rows, and not with their order; 64 bits."""
-        keys = np.zeros(len(self), np.uint64)
-        for column in (*self.ints.T, *self.floats.view(np.int32).T):
-            keys = (keys ^ column.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
-            keys ^= keys >> np.uint64(29)
-        return int(keys.sum(dtype=np.uint64))
+        columns = (*self.ints.T, *self.floats.view(np.int32).T)
+        return int(hash_columns(columns, np.zeros(len(self), np.uint64), 29).sum(dtype=np.uint64))
 
 
 def stacked(parts: Sequence[ColumnRows]) -> ColumnRows:
@@ -144,8 +142,8 @@ def held_out(path: Places, fraction: float, seed: int, rank: int = 0, size: int 
 
 def held_out_numbers(first: int, count: int, fraction: float, seed: int) -> Mask:
     """The same for ``count`` rows from number ``first`` on, [count]."""
-    keys = np.arange(first, first + count, dtype=np.uint64) + _mixed(np.array([seed], np.uint64))
-    return np.asarray(_mixed(keys) < np.uint64(int(fraction * float(1 << 63)) * 2))
+    keys = np.arange(first, first + count, dtype=np.uint64) + splitmix64(np.array([seed], np.uint64))
+    return np.asarray(splitmix64(keys) < np.uint64(int(fraction * float(1 << 63)) * 2))
 
 
 def order_draws(key: EpochKey) -> np.random.Generator:
@@ -208,11 +206,3 @@ def drop_ids(ints: Ints, columns: Sequence[int], rate: float, draws: np.random.G
         for place, column in enumerate(columns):
             ints[drawn[:, place] < round(rate * (1 << 16)), column] = 0
     return ints
-
-
-def _mixed(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """A 64-bit hash of each key (the finaliser of SplitMix64, Steele et al. 2014)."""
-    z = keys + np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))

@@ -1,48 +1,57 @@
 """What groups of rows say about each of their rows: statistics joined back, and differences to the row before."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
-Statistic = Literal["count", "sum", "mean", "min", "max"]
+from tandem.features.lookups import lookup_place
+from tandem.features.numbers import finite, stable_column, without_nan
+from tandem.features.spec import GroupStatisticFeature, Statistic, Table
+from tandem.features.vocabulary import key_text
 
 _STATISTICS = {"count": F.count, "sum": F.sum, "mean": F.mean, "min": F.min, "max": F.max}
 
 
-@dataclass(frozen=True)
-class GroupStatistics:
-    """Statistics of groups of training rows.
-
-    Attributes:
-        keys: the columns that make a group.
-        table: a frame of the keys and one column per statistic; the part that is saved as Parquet.
-    """
-
-    keys: tuple[str, ...]
-    table: DataFrame
-
-    def apply(self, rows: DataFrame) -> DataFrame:
-        """The rows with the statistics of their group; null where training had no such group."""
-        return rows.join(self.table, list(self.keys), "left")
-
-
 def fit_group_statistics(
-    train: DataFrame, keys: Sequence[str], statistics: Mapping[str, Sequence[Statistic]]
-) -> GroupStatistics:
-    """``<column>_<statistic>`` of each group, for the statistics asked for of each column; ``count`` is of values.
+    train: DataFrame,
+    keys: Sequence[str],
+    statistics: Mapping[str, Sequence[Statistic]],
+    *,
+    table: Table = "pair",
+    folder: str | None = None,
+) -> tuple[tuple[GroupStatisticFeature, ...], dict[str, DataFrame]]:
+    """``<column>_<statistic>`` of each group, for the statistics asked for of each column, and their tables by name.
 
-    No job of its own. A group needs a value in each of the keys.
+    ``count`` is of values. NaN is missing as null is. A group needs a value in each of the keys. A table has ``value``
+    (the texts of the keys as one) and ``number``. With a ``folder`` the tables are to be written there, as
+    ``<name>.parquet``; else the numbers stand in the features. One job for all rows, and one for each statistic.
     """
-    known = train.dropna(subset=list(keys))
-    aggregates = [
-        _STATISTICS[statistic](column).alias(f"{column}_{statistic}")
-        for column, wanted in statistics.items()
-        for statistic in wanted
-    ]
-    return GroupStatistics(tuple(keys), known.groupBy(*keys).agg(*aggregates))
+    types = dict(train.dtypes)
+    wanted = {f"{column}_{of}": (column, of) for column, some in statistics.items() for of in some}
+    aggregates = {
+        name: stable_column(_STATISTICS[of](without_nan(column, types[column])).cast("double"))
+        for name, (column, of) in wanted.items()
+    }
+    (overall,) = train.agg(*(number.alias(name) for name, number in aggregates.items())).collect()
+    grouped = train.groupBy(key_text(keys).alias("value")).agg(*(n.alias(name) for name, n in aggregates.items()))
+    tables = {
+        name: grouped.select("value", F.col(name).alias("number")).dropna(subset=["value", "number"])
+        for name in aggregates
+    }
+    features = tuple(
+        GroupStatisticFeature(
+            name=name,
+            table=table,
+            keys=tuple(keys),
+            column=column,
+            statistic=of,
+            default=0.0 if of in ("count", "sum") else finite(overall[name] or 0.0, column),
+            **lookup_place(tables[name], None if folder is None else f"{folder}/{name}.parquet", column),
+        )
+        for name, (column, of) in wanted.items()
+    )
+    return features, tables
 
 
 def difference_lag(

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from pyspark.sql import Column
 from pyspark.sql import functions as F  # noqa: N812
 
-SEPARATOR = "\x01"
-"""Stands between the parts of a cross, so that ("1", "12") and ("11", "2") differ; no text of the data holds it."""
+from tandem.features.spec import SEPARATOR
 
 
 def hash_encode(value: Column, buckets: int) -> Column:

@@ -5,45 +5,41 @@ folds alone: its own target is no part of what a model sees of it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from tandem.features.draws import seeded_text_hash
+from tandem.features.lookups import lookup_place
+from tandem.features.numbers import finite, stable, stable_column
+from tandem.features.spec import Table, TargetEncodingFeature
 
 
-@dataclass(frozen=True)
-class TargetEncoding:
-    """Target sums of each value of a column.
+def fit_target_encoding(
+    train: DataFrame,
+    column: str,
+    target: str,
+    output: str,
+    *,
+    table: Table = "pair",
+    smooth: float = 20.0,
+    path: str | None = None,
+) -> tuple[TargetEncodingFeature, DataFrame]:
+    """The feature ``output``, and its table: ``value`` (text) and ``number`` of each value of ``column``.
 
-    Attributes:
-        column: the encoded column.
-        mean: of the target, over all training rows.
-        smooth: how many rows of that mean are added to each value's own.
-        sums: a frame with ``value`` (text), ``sum`` and ``count``; the part that is saved as Parquet.
+    Rows without a target are left out; two jobs. With a ``path`` the table is to be written there, and the feature
+    names it; else its numbers stand in the feature itself. :func:`tandem.features.applying.apply` applies it: a value
+    that training did not see, and null, is the mean.
     """
-
-    column: str
-    mean: float
-    smooth: float
-    sums: DataFrame
-
-    def apply(self, rows: DataFrame, output: str) -> DataFrame:
-        """The rows with the double column ``output``; a value that training did not see, and null, is the mean."""
-        encoded = self.sums.select(
-            F.col("value").alias("_value"),
-            _smoothed(F.col("sum"), F.col("count"), self.mean, self.smooth).alias(output),
-        )
-        joined = rows.join(encoded, F.col(self.column).cast("string") == F.col("_value"), "left").drop("_value")
-        return joined.withColumn(output, F.coalesce(output, F.lit(self.mean)))
-
-
-def fit_target_encoding(train: DataFrame, column: str, target: str, *, smooth: float = 20.0) -> TargetEncoding:
-    """Sums of ``target`` (a number) by the values of ``column``. One job, for the mean."""
     known = train.where(F.col(target).isNotNull())
-    (row,) = known.agg(F.mean(target).alias("mean")).collect()
-    return TargetEncoding(column, float(row["mean"] or 0.0), smooth, _sums(known, [F.col(column)], target).drop("fold"))
+    (row,) = known.agg(F.mean(F.col(target).cast("double")).alias("mean")).collect()
+    mean = finite(stable(row["mean"] or 0.0), target)
+    sums = _sums(known, [F.col(column)], target).where(F.col("value").isNotNull())
+    number = stable_column(_smoothed(F.col("sum"), F.col("count"), mean, smooth))
+    numbers = sums.select("value", number.alias("number"))
+    place = lookup_place(numbers, path, target)
+    feature = TargetEncodingFeature(name=output, table=table, column=column, mean=mean, smooth=smooth, **place)
+    return feature, numbers
 
 
 def encode_out_of_fold(

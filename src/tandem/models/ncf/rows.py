@@ -13,6 +13,7 @@ from scipy import sparse
 from tandem.batches.rows import TrainingRows
 from tandem.batches.shards import rank_range, read_columns
 from tandem.errors import UserError
+from tandem.hashing import multiply_shift
 from tandem.models.ncf.job import NCFJob
 from tandem.models.ncf.negatives import (
     Batch,
@@ -240,5 +241,4 @@ def _fingerprint(rows: LabelledPairs, validation: npt.NDArray[np.bool_]) -> int:
     """A sum over rows that changes with any of them, and not with their order."""
     keys = rows.pairs.users.astype(np.uint64) << np.uint64(32) | rows.pairs.items.astype(np.uint64)
     flags = rows.labels.astype(np.uint64) * np.uint64(2) + validation.astype(np.uint64)
-    keys = keys * np.uint64(0x9E3779B97F4A7C15) + flags
-    return int((keys ^ (keys >> np.uint64(29))).sum(dtype=np.uint64))
+    return int(multiply_shift(keys, 29, add=flags).sum(dtype=np.uint64))

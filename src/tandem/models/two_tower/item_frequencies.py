@@ -9,6 +9,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tandem.distributed.ranks.communicator import Communicator
+from tandem.hashing import splitmix64
 
 Keys = npt.NDArray[np.int64]
 Places = npt.NDArray[np.int64]
@@ -80,7 +81,4 @@ class SketchedFrequencies:
 def _hashed(keys: Keys, width: int) -> Iterable[Places]:
     """The place of each key in each of the arrays."""
     for number in range(DEPTH):
-        mixed = keys.astype(np.uint64) + np.uint64((number + 1) * 0x9E3779B97F4A7C15 % (1 << 64))
-        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-            mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
-        yield ((mixed ^ (mixed >> np.uint64(31))) % np.uint64(width)).astype(np.int64)
+        yield (splitmix64(keys.astype(np.uint64), number + 1) % np.uint64(width)).astype(np.int64)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from tandem.batches.columns import LABEL, ColumnRows, read_column_rows
 from tandem.distributed.ranks.communicator import Communicator
+from tandem.hashing import hash_columns
 from tandem.parameters import TowerParameters, TwoTowerModelParameters
 from tandem.storage.locations import Location
 
@@ -47,10 +48,8 @@ def within(rows: ColumnRows, sizes: Mapping[str, int]) -> ColumnRows:
 def keys_of(rows: ColumnRows, side: Side, columns: TowerParameters) -> Keys:
     """A number for each row's user or item, int64 [rows]: its id, or a hash below 0; the same on every rank."""
     ids = {name: rows.column(name) for name in columns.ids}
-    mixed = np.full(len(rows), 0x5851F42D4C957F2D, np.uint64)
-    for column in (*ids.values(), *(rows.column(name).view(np.int32) for name in columns.continuous)):
-        mixed = (mixed ^ column.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
-        mixed ^= mixed >> np.uint64(31)
+    parts = (*ids.values(), *(rows.column(name).view(np.int32) for name in columns.continuous))
+    mixed = hash_columns(parts, np.full(len(rows), 0x5851F42D4C957F2D, np.uint64), 31)
     hashed = -1 - (mixed >> np.uint64(1)).astype(np.int64)
     if IDENTITY[side] not in columns.embeddings:
         return hashed

@@ -19,6 +19,7 @@ from tandem.distributed.ranks.communicator import Communicator
 from tandem.evaluation.classification import classification_metrics
 from tandem.evaluation.lists import Lists, Pairs, top_k
 from tandem.evaluation.ranking import metrics_from_vector, ranking_sums
+from tandem.hashing import first_by_hash
 from tandem.models.two_tower.keys import Keys, distinct, gathered, keys_of
 from tandem.models.two_tower.vectors import Floats, Towers
 from tandem.parameters import TwoTowerParameters
@@ -111,8 +112,8 @@ def _positives_of_some(
     kept = list(positives()) if isinstance(held_out, ColumnRows) else None
     chosen = np.empty(0, np.int64)
     for _, keys in kept or positives():
-        chosen = _first_by_hash(np.concatenate([chosen, keys]), count)
-    chosen = _first_by_hash(communicator.allgather(chosen), count)
+        chosen = first_by_hash(np.concatenate([chosen, keys]), count)
+    chosen = first_by_hash(communicator.allgather(chosen), count)
     return stacked([rows.where(np.isin(keys, chosen)) for rows, keys in kept or positives()])
 
 
@@ -125,14 +126,14 @@ def _catalogue(
     for rows in blocks_of(training):
         keys = keys_of(rows, "item", columns)
         first, _ = distinct(keys)
-        sample = _first_by_hash(keys[first], count)
+        sample = first_by_hash(keys[first], count)
         both = stacked([offered, rows.take(first[np.isin(keys[first], sample)])])
         keys = keys_of(both, "item", columns)
         first, _ = distinct(keys)
-        offered = both.take(first[np.isin(keys[first], _first_by_hash(keys[first], count))])
+        offered = both.take(first[np.isin(keys[first], first_by_hash(keys[first], count))])
     everywhere = gathered(offered, communicator)
     keys = keys_of(everywhere, "item", columns)
-    sampled = everywhere.where(np.isin(keys, _first_by_hash(keys, count)))
+    sampled = everywhere.where(np.isin(keys, first_by_hash(keys, count)))
     both = stacked([positives, sampled])
     return both.take(distinct(keys_of(both, "item", columns))[0])
 
@@ -176,13 +177,6 @@ def _all_vectors(towers: Towers, items: ColumnRows, communicator: Communicator) 
     """Vectors of all items; each rank computes its share."""
     mine = rank_range(len(items), communicator.rank, communicator.size)
     return communicator.allgather(towers.item.vectors(items.take(np.arange(mine.start, mine.stop))))
-
-
-def _first_by_hash(keys: Keys, count: int) -> Keys:
-    """At most so many of the keys, each once, drawn by a hash of the key alone."""
-    unique = np.unique(keys)
-    mixed = (unique.astype(np.uint64) ^ np.uint64(0x9E3779B97F4A7C15)) * np.uint64(0xBF58476D1CE4E5B9)
-    return np.sort(unique[np.argsort(mixed ^ (mixed >> np.uint64(29)), kind="stable")[:count]])
 
 
 def _places(names: Keys, keys: Keys) -> Places:
