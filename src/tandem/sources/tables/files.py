@@ -5,24 +5,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from urllib.parse import unquote
 
-import pyarrow as pa
-
 from tandem.errors import UserError, did_you_mean
 from tandem.parameters import TablesParameters
 from tandem.sources.parquet_columns import FileGroup, Footer, StoredColumn, grouped, look_into
 from tandem.sources.table_folders import check_name, files_of_table, is_mark
+from tandem.sources.tables.column_types import check_type
 from tandem.sources.tables.json_names import names_in
-from tandem.sources.tables.roles import EXPECTED, Role, RoleKind, Table, described
+from tandem.sources.tables.roles import Role, Table, described
 from tandem.sources.tables.text_files import TextFile, look_into_text
 from tandem.storage.filesystems import explaining_reads, open_binary, size_of
 from tandem.storage.locations import Location, location
-from tandem.storage.parquet import is_text, without_dictionary
 
 PARQUET = b"PAR1"
 _FOLDER = re.compile(r"([^/=]+)=([^/]*)")
 _NOTHING = "__HIVE_DEFAULT_PARTITION__"
-# Of which each row must have a value, as far as the footer of a file can tell.
-_NEVER_NULL: frozenset[RoleKind] = frozenset({"id", "time", "label", "split"})
 
 
 @dataclass(frozen=True)
@@ -183,7 +179,7 @@ def _check_columns(table: Table, place: Location, path: Location, footer: Footer
         if footer.names.count(role.column) > 1:
             raise UserError(f"{path}: column {role.column} stands there twice; remove one of them")
         if role.column in footer.columns:
-            _check_type(path, role, footer.columns[role.column])
+            check_type(path, role, footer.columns[role.column])
         elif role.kind == "id" and role.column not in folder_values(place, path):
             raise _missing(path, role, footer.names)
 
@@ -264,39 +260,3 @@ def _check_keys(table: Table, files: Sequence[TextFile]) -> None:
     for role in table.roles:
         if lines and not any(role.column in file.names or role.column in file.folders for file in lines):
             raise _missing(lines[0].path, role, lines[0].names)
-
-
-def _is_number(type_: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_))
-
-
-def _is_simple(type_: pa.DataType) -> bool:
-    return _is_number(type_) or is_text(type_) or bool(pa.types.is_boolean(type_))
-
-
-def _check_type(path: Location, role: Role, stored: StoredColumn) -> None:
-    type_ = without_dictionary(stored.type)
-    if stored.is_void:
-        if role.kind in _NEVER_NULL:
-            raise UserError(
-                f"{path}: column {role.column}: expected {EXPECTED[role.kind]}, found no value in any row (the type "
-                f"{type_}); fill it, or name another column"
-            )
-    elif stored.read_as is None or not _fits(role.kind, type_, stored):
-        raise UserError(
-            f"{path}: column {role.column}: expected {EXPECTED[role.kind]}, found the type {type_}; convert it"
-        )
-
-
-def _fits(kind: RoleKind, type_: pa.DataType, stored: StoredColumn) -> bool:
-    if kind == "categories":
-        return is_text(type_) or str(stored.read_as).startswith("array<")
-    if kind == "time":
-        return _is_number(type_) or is_text(type_) or stored.per_second is not None or stored.read_as == "date"
-    if kind == "id":
-        return is_text(type_) or (_is_number(type_) and not stored.has_fractions)
-    if kind in ("split", "text"):
-        return is_text(type_)
-    if kind in ("weight", "number"):
-        return _is_number(type_) or is_text(type_) or bool(pa.types.is_boolean(type_) and kind == "number")
-    return _is_simple(type_) or (kind == "category" and stored.read_as == "date")

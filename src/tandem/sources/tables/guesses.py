@@ -173,8 +173,9 @@ def _ids(log: Table, others: Sequence[Table], links: Mapping[str, tuple[str, str
         taken = {role.column for role in found.values()}
         left = [facts for facts in (plain or columns) if facts.name not in taken]
         if side not in found and left:
-            linked = max(left, key=lambda facts: facts.name in {link[0] for link in links.values()})
-            found[side] = Role(linked.name, f"check: no name says which column the {side[:-1]} is")
+            linked = {link[0] for link in links.values()}
+            first = max(left, key=lambda facts: facts.name in linked)
+            found[side] = Role(first.name, f"check: no name says which column the {side[:-1]} is")
     missing = [side for side in _SIDES if side not in found]
     if missing:
         raise UserError(

@@ -174,10 +174,9 @@ def _text(head: bytes, encoding: str) -> str:
 def guess_separator(text: str, quote: str | None) -> str:
     """The separator by which the first records have the same number of columns, and most of them with something in."""
     found: dict[str, tuple[bool, int, int]] = {}
-    whole = text[: text.rfind("\n") + 1] or text
     for separator in _SEPARATORS:
         try:
-            some = _some_records(whole, separator, quote)
+            some = _some_records(text, separator, quote)
         except csv.Error:
             continue
         width = len(some[0]) if some else 0
@@ -190,9 +189,17 @@ def guess_separator(text: str, quote: str | None) -> str:
 
 
 def _some_records(text: str, separator: str, quote: str | None) -> list[list[str]]:
-    """The last one may be cut off: it is left out."""
-    reader = records(io.StringIO(text, newline=""), separator, quote)
-    return [record for record, _ in zip(reader, range(_RECORDS), strict=False) if record]
+    """The first ones; raises csv.Error where not even one can be read. (The last one of a text may be cut off.)"""
+    found: list[list[str]] = []
+    try:
+        for record in records(io.StringIO(text, newline=""), separator, quote):
+            found += [record] if record else []
+            if len(found) == _RECORDS:
+                break
+    except csv.Error:
+        if not found:
+            raise
+    return found
 
 
 def records(lines: IO[str], separator: str, quote: str | None) -> "csv.Reader | _Split":  # type: ignore[name-defined]
