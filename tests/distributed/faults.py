@@ -1,7 +1,7 @@
 """Every fault of docs/faults.md done to one training job, one after the other, each time resumed from its checkpoint.
 
-``PYTHONPATH=tests python tests/distributed/faults.py`` (as root, with iproute2) writes the page; a test holds that it
-is current.
+``PYTHONPATH=tests/support python tests/distributed/faults.py`` (as root, with iproute2) writes the page; a test holds
+that it is current.
 """
 
 import importlib.metadata

@@ -103,7 +103,7 @@ def test_a_pytorch_model_of_ones_own_goes_the_whole_way(
     """Trained on two ranks, applied by Spark, reported on, and ranking the candidates of the two towers."""
     again = finished_recsys2021.copy(tmp_path / "again")
     monkeypatch.setenv("PYTHONPATH", str(again.path("src")))  # as kedro does for the project that it runs in
-    shutil.copy(ROOT / "tests/torch_models.py", again.path("src/own_models.py"))
+    shutil.copy(ROOT / "tests/support/torch_models.py", again.path("src/own_models.py"))
     ranked = again.path("data/07_model_output/recsys2021/recommendations.parquet")
     before = again.content(str(ranked.relative_to(again.folder)))
     options = ["wnd.framework=torch", "wnd.builder=own_models.build_small", "distributed.num_ranks=2"]

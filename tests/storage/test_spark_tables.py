@@ -1,4 +1,4 @@
-"""Spark writes by its own connector, Arrow reads over the network; see tests/s3.py for what stands for S3A."""
+"""Spark writes by its own connector, Arrow reads over the network; see tests/support/s3.py for what stands for S3A."""
 
 import pyarrow as pa
 import pyarrow.parquet as pq

@@ -8,13 +8,13 @@ from urllib.parse import unquote
 from tandem.errors import UserError, did_you_mean
 from tandem.parameters import TablesParameters
 from tandem.sources.parquet_columns import FileGroup, Footer, StoredColumn, grouped, look_into
-from tandem.sources.table_folders import check_name, files_of_table, is_mark
+from tandem.sources.table_folders import check_name, files_of_table, is_mark, refuse_table_formats
 from tandem.sources.tables.column_types import check_type
 from tandem.sources.tables.json_names import names_in
 from tandem.sources.tables.roles import Role, Table, described
 from tandem.sources.tables.text_files import TextFile, look_into_text
 from tandem.storage.filesystems import explaining_reads, open_binary, size_of
-from tandem.storage.locations import Location, location
+from tandem.storage.locations import Location, RemotePath, location
 
 PARQUET = b"PAR1"
 _FOLDER = re.compile(r"([^/=]+)=([^/]*)")
@@ -116,6 +116,8 @@ def _located(folder: Location, table: Table) -> LocatedTable:
         place = _place(folder, name)
         lying = files_of_table(place)
         if not lying.files and not lying.hidden:
+            if not isinstance(folder, RemotePath):
+                refuse_table_formats(folder)  # the folder named may be such a table itself
             raise UserError(f"{place} is missing, or has no file; tables.{table.name} names it")
         places.append(place)
         hidden += lying.hidden

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from safetensors.numpy import load_file
 
+import torch_models
 from tandem.distributed.launch.launcher import launch
 from tandem.parameters import DistributedParameters
 from wnd_jobs import write_job
@@ -17,7 +18,7 @@ EXACT: dict[str, Any] = {"optimizer": "adagrad", "learning_rate": 0.1, "batch_si
 
 @pytest.fixture(autouse=True)
 def _models_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    found = [str(Path(torch_models.__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(found))
 
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from kedro.framework.project import configure_project
 from pyspark.sql import SparkSession
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 # What the ranked lists, the model and the report are in; the folders before hold data that a run makes anew.
 PUBLISHED = ("data/06_models/ncf", "data/07_model_output/ncf", "data/08_reporting/ncf")
 
