@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from tandem.parameters import (
     CleaningParameters,
+    ClickParameters,
     DataParameters,
     DistributedParameters,
     NCFParameters,
@@ -21,7 +22,6 @@ from tandem.parameters import (
     SparkParameters,
     SyntheticMovieLens,
     TwoTowerParameters,
-    WideAndDeepParameters,
 )
 
 HERE = Path(__file__).resolve().parent
@@ -74,7 +74,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("interactions_cleaning", CleaningParameters, ""),
     ("ncf", NCFParameters, RULES),
     ("recsys2021_features", RecSys2021FeatureParameters, FEATURE_RULES),
-    ("wnd", WideAndDeepParameters, WND_RULES),
+    ("wnd", ClickParameters, WND_RULES),
     ("two_tower", TwoTowerParameters, TWO_TOWER_RULES),
     ("spark", SparkParameters, SPARK_RULES),
     ("distributed", DistributedParameters, ""),
