@@ -19,12 +19,12 @@ import keras
 
 from tandem.batches.columns import LABEL, ColumnRows, held_out, read_column_rows
 from tandem.evaluation.classification import classification_metrics
-from tandem.models.click.job import WideAndDeepJob
+from tandem.models.click.job import ClickJob
 
 Columns = Callable[[ColumnRows], dict[str, Any]]
 
 
-def build(job: WideAndDeepJob) -> keras.Model:
+def build(job: ClickJob) -> keras.Model:
     """One-hot matrices for base, crossed and indicator columns, an Embedding for each other, Dense and Adam."""
     chosen = job.parameters.model
     ids = {name: keras.Input((), dtype="int32", name=name) for name in chosen.id_columns}
@@ -65,7 +65,7 @@ class Epochs(keras.callbacks.Callback):  # type: ignore[misc]
 
 def main() -> None:
     """Train and print."""
-    job = WideAndDeepJob.model_validate_json(Path(sys.argv[1]).read_text())
+    job = ClickJob.model_validate_json(Path(sys.argv[1]).read_text())
     chosen = job.parameters
     names = (*chosen.model.id_columns, *chosen.model.continuous)
     rows = read_column_rows(job.train, (*job.sizes, LABEL), chosen.model.continuous)

@@ -22,15 +22,15 @@ from typing import Any
 from benchmarks.runs import PROJECT, tandem_run
 from tandem.distributed.job import Framework
 from tandem.distributed.launch.launcher import launch
-from tandem.models.click.job import WideAndDeepJob
+from tandem.models.click.job import ClickJob
 from tandem.models.ncf.job import NCFJob
 from tandem.models.two_tower.job import TwoTowerJob
 from tandem.parameters import DistributedParameters
 
-Jobs = type[NCFJob] | type[WideAndDeepJob] | type[TwoTowerJob]
+Jobs = type[NCFJob] | type[ClickJob] | type[TwoTowerJob]
 MODELS: dict[str, tuple[Jobs, str, Framework]] = {
     "ncf": (NCFJob, "tandem.models.ncf.rank", "torch"),
-    "wnd": (WideAndDeepJob, "tandem.models.click.keras_rank", "tensorflow"),
+    "wnd": (ClickJob, "tandem.models.click.keras_rank", "tensorflow"),
     "two_tower": (TwoTowerJob, "tandem.models.two_tower.rank", "tensorflow"),
 }
 DATA = {

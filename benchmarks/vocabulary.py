@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tandem.distributed.launch.launcher import launch
-from tandem.models.click.job import WideAndDeepJob
+from tandem.models.click.job import ClickJob
 from tandem.parameters import DistributedParameters
 
 ROWS, EPOCHS = 100_000, 4
@@ -21,7 +21,7 @@ def speed_by_ids(folder: Path, spec: Path) -> dict[str, float]:
 
     spec: of a training job, whose columns and settings are taken; its ids are not.
     """
-    like = WideAndDeepJob.model_validate_json(spec.read_text())
+    like = ClickJob.model_validate_json(spec.read_text())
     large = like.parameters.model.embeddings
     speeds = {}
     for ids in (IDS, 10 * IDS):
@@ -48,7 +48,7 @@ def _rows(path: Path, sizes: dict[str, int], numbers: tuple[str, ...]) -> Path:
     return path
 
 
-def _speed(job: WideAndDeepJob, work: Path) -> float:
+def _speed(job: ClickJob, work: Path) -> float:
     epochs: list[float] = []
 
     def note(event: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from tandem.parameters import (
     CleaningParameters,
+    ClickParameters,
     DataParameters,
     DistributedParameters,
     NCFParameters,
@@ -22,7 +23,6 @@ from tandem.parameters import (
     SyntheticMovieLens,
     TablesParameters,
     TwoTowerParameters,
-    WideAndDeepParameters,
 )
 
 HERE = Path(__file__).resolve().parent
@@ -81,7 +81,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("interactions_cleaning", CleaningParameters, ""),
     ("ncf", NCFParameters, RULES),
     ("recsys2021_features", RecSys2021FeatureParameters, FEATURE_RULES),
-    ("wnd", WideAndDeepParameters, WND_RULES),
+    ("wnd", ClickParameters, WND_RULES),
     ("two_tower", TwoTowerParameters, TWO_TOWER_RULES),
     ("spark", SparkParameters, SPARK_RULES),
     ("distributed", DistributedParameters, ""),

@@ -60,6 +60,23 @@ def test_an_entry_of_ones_own_may_stand_beside_those_of_the_graph(project: Proje
     assert project.run("--dry-run").code == 0
 
 
+def test_an_entry_may_take_the_place_of_a_patterns_and_a_misspelt_one_is_told(project: Project) -> None:
+    """``wnd_test_predictions@spark`` is no node's of this run, and its name is almost that of one that is."""
+    entry = ENTRY.replace("AtomicJSON", "ParquetFolder")
+    project.path("conf/test/catalog.yml").write_text(entry.replace("ncf_metrics", "wnd_test_predictions@spark"))
+    assert project.run("--dry-run").code == 0
+    project.path("conf/test/catalog.yml").write_text(ENTRY.replace("ncf_metrics", "deepfm_metrcs"))
+    told = project.run("--dry-run", tags="deepfm").error
+    assert told == "conf/test/catalog.yml: deepfm_metrcs: no node reads or writes it; did you mean deepfm_metrics?"
+
+
+def test_a_fault_of_a_pattern_is_told_by_its_file_and_pattern(project: Project) -> None:
+    file = project.path("conf/base/catalog_click.yml")
+    file.write_text(file.read_text().replace("  filepath: data/08_reporting/{model}/ranks.json", "  filepth: a.json"))
+    told = project.run("--dry-run", tags="deepfm").error
+    assert told.startswith("conf/base/catalog_click.yml: {model}_ranks: filepth: ")
+
+
 @pytest.mark.parametrize(
     ("file", "text", "line"),
     [

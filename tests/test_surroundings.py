@@ -15,6 +15,7 @@ from pyspark.sql import SparkSession
 from own_logs import own_log
 from projects import ROOT, Project
 from tandem import surroundings
+from tandem.models.click import CLICK_MODELS
 from tandem.requirements import NEEDS, missing
 
 CAN_UNSHARE = subprocess.run(["unshare", "-m", "-u", "true"], capture_output=True, check=False).returncode == 0
@@ -186,13 +187,15 @@ def test_what_is_not_installed_is_known_before_spark_starts(project: Project, mo
     assert not list(project.path("data").glob("0*"))
     assert SparkSession.getActiveSession() is session
     assert missing(["clean_interactions"], {}) == {}
-    torch = {"wnd": {"framework": "torch", "baselines": {"models": ["logistic_regression"]}}}
+    no_trees = {"baselines": {"models": ["logistic_regression"]}}
+    torch = {model: no_trees | {"framework": "torch", "builder": "mine.build"} for model in CLICK_MODELS}
     assert missing(NEEDS, torch) == {"retrieval": ["faiss"]}
+    assert missing(["evaluate_deepfm_baselines"], torch | {"deepfm": {}}) == {"tensorflow": ["sklearn"]}
 
 
 def test_what_nodes_need_is_told_of_nodes_that_there_are() -> None:
     configure_project("tandem")
-    assert set(NEEDS) <= {node.name for node in pipelines["__default__"].nodes}
+    assert set(NEEDS) <= {node.name for pipeline in pipelines.values() for node in pipeline.nodes}
 
 
 def test_every_extra_brings_what_its_modules_import() -> None:
@@ -203,7 +206,7 @@ def test_every_extra_brings_what_its_modules_import() -> None:
 
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     distributions = {"sklearn": "scikit-learn", "faiss": "faiss-cpu", "tensorflow": "tensorflow-cpu"}
-    both = [{"wnd": {"framework": framework}} for framework in ("torch", "tensorflow")]
+    both = [{"wnd": {"framework": framework, "builder": "mine.build"}} for framework in ("torch", "tensorflow")]
     needs = {pair for need in NEEDS.values() for parameters in both for pair in need(parameters).items()}
     assert {extra for _, extra in needs} == {"torch", "tensorflow", "als", "retrieval"}
     for module, extra in needs:

@@ -173,7 +173,7 @@ def test_the_doctor_judges_what_is_installed(installed: Installed) -> None:
     assert done.returncode == 0, done.stdout
     lines = {line[6:].split("  ")[0]: line for line in done.stdout.splitlines()}
     assert lines["torch"].startswith("ok  ")
-    told = 'not installed: needed for wnd, two_tower; run pip install "tandem-recsys[tensorflow]"'
+    told = 'not installed: needed for wnd, deepfm, two_tower; run pip install "tandem-recsys[tensorflow]"'
     assert lines["tensorflow"].endswith(told)
     assert lines["horovod"].endswith("not installed: training runs on one rank only")
     assert "make" not in done.stdout

@@ -55,7 +55,7 @@ def read_config(folder: Path, model: type[AnyConfig]) -> AnyConfig:
     Raises:
         UserError: there is none, it is of another format or family, or damaged.
     """
-    path, tag, kind = folder / CONFIG_FILE, model.model_fields["tag"].default, model.model_fields["kind"].default
+    path, tag, kind = folder / CONFIG_FILE, _tag(folder, model), model.model_fields["kind"].default
     check_is_file(path, tag)
     try:
         found = json.loads(path.read_text())
@@ -75,6 +75,12 @@ def read_config(folder: Path, model: type[AnyConfig]) -> AnyConfig:
         raise UserError(
             f"{path} is damaged ({where}: {what['msg']}): train the model again: kedro run --tags {tag}"
         ) from error
+
+
+def _tag(folder: Path, model: type[ModelConfig]) -> str:
+    """Of the nodes that train the model of a folder: of a family of several models, the folder has the model's name."""
+    field = model.model_fields["tag"]
+    return folder.name if field.is_required() else str(field.default)
 
 
 def check_trained_on(folder: Path, model: type[ModelConfig], fingerprint: str) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 from kedro.config import OmegaConfigLoader
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
-from kedro.io import AbstractVersionedDataset, CatalogProtocol, DatasetError
+from kedro.framework.project import pipelines
+from kedro.io import AbstractVersionedDataset, CatalogProtocol, DataCatalog, DatasetError
 from kedro.io.core import parse_dataset_definition
 from kedro.pipeline import Pipeline
 
@@ -55,22 +56,32 @@ class CatalogHook:
             try:
                 catalog.get(name)
             except DatasetError as error:
-                entry = self._entries.get(name, {})
-                raise UserError(f"{self._place(name)}: {what_is_wrong(entry, error)}") from error
+                entry = self._entries.get(self._named(name, catalog), {})
+                raise UserError(f"{self._place(self._named(name, catalog))}: {what_is_wrong(entry, error)}") from error
         for name in run_params.get("load_versions") or {}:
             if not isinstance(catalog.get(name), AbstractVersionedDataset):
                 raise UserError(f"--load-versions: the dataset {name} has no versions; leave it out")
 
     def _check_names(self, pipeline: Pipeline) -> None:
-        """An entry that nothing uses, and whose name is almost that of one that something does, is a misspelt one."""
+        """An entry that nothing uses, and whose name is almost that of one that something does, is a misspelt one.
+
+        Used are conf/base's own, and what any pipeline reads or writes: an entry of its name may stand in a pattern's
+        place.
+        """
         if not isinstance(self._loader, ConfigLoader):
             return
         base = self._loader.names_of_base("catalog")
-        used = base | pipeline.datasets()
+        used = base.union(pipeline.datasets(), *(registered.datasets() for registered in pipelines.values()))
         for name in sorted(self._entries.keys() - used):
             close = difflib.get_close_matches(name, used, 1, CLOSE)
             if close and "{" not in name:
                 raise UserError(f"{self._place(name)}: no node reads or writes it; did you mean {close[0]}?")
+
+    def _named(self, dataset: str, catalog: CatalogProtocol[Any, Any]) -> str:
+        """The name that the entry of a dataset has in the catalog: its own, or a pattern."""
+        if dataset in self._entries or not isinstance(catalog, DataCatalog):
+            return dataset
+        return catalog.config_resolver.match_dataset_pattern(dataset) or dataset
 
     def _place(self, name: str) -> str:
         file: Path | None = self._loader.file_of("catalog", name) if isinstance(self._loader, ConfigLoader) else None

@@ -20,7 +20,9 @@ from pluggy import PluginManager
 
 from tandem.distributed.job import RankProgram
 from tandem.distributed.launch.preview import preview
-from tandem.parameters import DistributedParameters
+from tandem.models.click import CLICK_MODELS
+from tandem.models.click.config import framework_of
+from tandem.parameters import ClickParameters, DistributedParameters
 from tandem.surroundings import MADE, spark_home
 
 DISTRIBUTED = "params:distributed"
@@ -74,6 +76,6 @@ def _program(node: Node, catalog: CatalogProtocol[Any, Any]) -> RankProgram:
     programs: RankProgram | dict[str, RankProgram] = getattr(sys.modules[node.func.__module__], PROGRAM)
     if isinstance(programs, RankProgram):
         return programs
-    loaded = [catalog.load(name) for name in node.inputs if name.startswith("params:")]
-    asked = [values["framework"] for values in loaded if isinstance(values, dict) and "framework" in values]
-    return programs[asked[0]] if asked else next(iter(programs.values()))
+    (model,) = (name for name in CLICK_MODELS if f"params:{name}" in node.inputs)
+    parameters = ClickParameters.model_validate(catalog.load(f"params:{model}"))
+    return programs[framework_of(model, parameters)]

@@ -2,12 +2,14 @@
 
 import importlib.util
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, ClassVar
 
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 
 from tandem.errors import UserError
+from tandem.models.click import CLICK_MODELS
 from tandem.surroundings import how_to_install
 
 Parameters = Mapping[str, Any]
@@ -24,18 +26,27 @@ def _block(parameters: Parameters, *names: str) -> Parameters:
     return parameters
 
 
-def _clicks(parameters: Parameters) -> Mapping[str, str]:
-    return _TORCH if _block(parameters, "wnd").get("framework") == "torch" else _TENSORFLOW
+def _extra(model: str, parameters: Parameters) -> str:
+    """What a click model is trained and scored by: its own framework, or that of a builder."""
+    block = _block(parameters, model)
+    return str(block.get("framework")) if block.get("builder") else CLICK_MODELS[model].framework
+
+
+def _clicks(model: str, parameters: Parameters) -> Mapping[str, str]:
+    return _TORCH if _extra(model, parameters) == "torch" else _TENSORFLOW
 
 
 def _ncf_baselines(parameters: Parameters) -> Mapping[str, str]:
     return {"implicit": "als"} if "als" in _block(parameters, "ncf", "baselines").get("models", ("als",)) else {}
 
 
-def _click_baselines(parameters: Parameters) -> Mapping[str, str]:
-    asked = _block(parameters, "wnd", "baselines").get("models", ("boosted_trees",))
-    extra = "torch" if _block(parameters, "wnd").get("framework") == "torch" else "tensorflow"
-    return {"sklearn": extra} if "boosted_trees" in asked else {}
+def _click_baselines(model: str, parameters: Parameters) -> Mapping[str, str]:
+    asked = _block(parameters, model, "baselines").get("models", ("boosted_trees",))
+    return (
+        {"sklearn": "torch" if _extra(model, parameters) == "torch" else "tensorflow"}
+        if "boosted_trees" in asked
+        else {}
+    )
 
 
 # What a node imports, in ranks or in Spark's Python processes, beyond what every installation has: module -> extra.
@@ -44,14 +55,14 @@ NEEDS: Mapping[str, Callable[[Parameters], Mapping[str, str]]] = {
     "evaluate_ncf_baselines": _ncf_baselines,
     "predict_ncf_test": lambda _: {"safetensors": "torch"},
     "rank_ncf_items": lambda _: {"safetensors": "torch"},
-    "train_wnd": _clicks,
-    "evaluate_wnd_baselines": _click_baselines,
-    "predict_wnd_test": _clicks,
     "train_two_tower": lambda _: _TENSORFLOW,
     "build_two_tower_index": lambda _: _FAISS,
     "evaluate_two_tower_retrieval": lambda _: _FAISS,
     "find_recsys2021_candidates": lambda _: _FAISS,
-    "rank_recsys2021_candidates": _clicks,
+    "rank_recsys2021_candidates": partial(_clicks, "wnd"),
+    **{f"train_{model}": partial(_clicks, model) for model in CLICK_MODELS},
+    **{f"evaluate_{model}_baselines": partial(_click_baselines, model) for model in CLICK_MODELS},
+    **{f"predict_{model}_test": partial(_clicks, model) for model in CLICK_MODELS},
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 import two_tower_jobs
 from projects import ROOT
 from tandem.distributed.ranks.communicator import SingleRank
-from tandem.models.click.keras_task import train_wide_and_deep
+from tandem.models.click.keras_task import train_keras_click
 from tandem.models.click.torch_task import train_torch_click
 from tandem.models.two_tower.task import TwoTowerTrainer
 from tandem.scoring.click import load_scorer
@@ -44,7 +44,7 @@ def package(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
 @pytest.mark.parametrize(
     ("path", "framework", "train", "options"),
     [
-        ("my_package.deepfm.build", "tensorflow", train_wide_and_deep, {"dim": 4, "hidden_units": [16]}),
+        ("my_package.deepfm.build", "tensorflow", train_keras_click, {"dim": 4, "hidden_units": [16]}),
         ("my_package.dlrm.build", "torch", train_torch_click, {"dim": 4, "top": [16], "sparse_from": 30}),
     ],
     ids=["DeepFM", "DLRM"],

@@ -8,7 +8,7 @@ from tandem.errors import UserError
 from tandem.evaluation import click_baselines
 from tandem.evaluation.click_baselines import Rows, evaluate_click_baselines
 from tandem.evaluation.logistic import LogisticRegression, indicator_matrix
-from tandem.parameters import WideAndDeepBaselineParameters
+from tandem.parameters import ClickBaselineParameters
 
 SIZES = (5, 3)
 
@@ -36,7 +36,9 @@ def test_an_id_beyond_its_column_is_unknown() -> None:
 
 
 def test_each_baseline_beats_the_constant_on_the_same_rows() -> None:
-    results = evaluate_click_baselines(rows(3000, 0), rows(1000, 1), SIZES, WideAndDeepBaselineParameters(trees=20))
+    results = evaluate_click_baselines(
+        rows(3000, 0), rows(1000, 1), SIZES, ClickBaselineParameters(trees=20), model="wnd"
+    )
     assert list(results) == ["constant", "logistic_regression", "boosted_trees"]
     assert results["constant"].metrics["auc"] == 0.5
     for name in ("logistic_regression", "boosted_trees"):
@@ -48,7 +50,7 @@ def test_each_baseline_beats_the_constant_on_the_same_rows() -> None:
 def test_equal_labels_leave_the_constant() -> None:
     ids, numbers, labels = rows(100, 0)
     results = evaluate_click_baselines(
-        (ids, numbers, np.ones_like(labels)), rows(50, 1), SIZES, WideAndDeepBaselineParameters()
+        (ids, numbers, np.ones_like(labels)), rows(50, 1), SIZES, ClickBaselineParameters(), model="wnd"
     )
     assert results["boosted_trees"].metrics == results["constant"].metrics
 
@@ -57,13 +59,15 @@ def test_equal_labels_leave_the_constant() -> None:
 def test_rows_too_few_to_hold_some_out_of_each_class_are_fitted_to_the_end(count: int, positives: int) -> None:
     ids, numbers, _ = rows(count, 0)
     labels = (np.arange(count) < positives).astype(np.int32)
-    parameters = WideAndDeepBaselineParameters(trees=5)
-    results = evaluate_click_baselines((ids, numbers, labels), rows(50, 1), SIZES, parameters)
+    parameters = ClickBaselineParameters(trees=5)
+    results = evaluate_click_baselines((ids, numbers, labels), rows(50, 1), SIZES, parameters, model="wnd")
     assert results["boosted_trees"].settings["trees"] == 5
     assert results["boosted_trees"].metrics["log_loss"] is not None
 
 
 def test_a_missing_library_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UserError, match="boosted_trees needs scikit-learn: pip install scikit-learn, or leave it out"):
-        evaluate_click_baselines(rows(50, 0), rows(50, 1), SIZES, WideAndDeepBaselineParameters())
+    with pytest.raises(
+        UserError, match=r"^deepfm\.baselines\.models: boosted_trees needs scikit-learn: pip install .*"
+    ):
+        evaluate_click_baselines(rows(50, 0), rows(50, 1), SIZES, ClickBaselineParameters(), model="deepfm")

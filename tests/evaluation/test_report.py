@@ -44,6 +44,15 @@ def test_not_a_number_never_reaches_the_file() -> None:
         report({"auc": float("nan")})
 
 
+def test_other_models_stand_beside_the_model_and_may_be_the_best() -> None:
+    found = report({"auc": 0.7, "log_loss": 0.5}, constant={"auc": 0.5, "log_loss": 0.6})
+    assert table(found, "W&D", {"DeepFM": {"auc": 0.8, "log_loss": 0.55}}).splitlines() == [
+        "metric         W&D    DeepFM  constant",
+        "auc         0.7000    0.8000*   0.5000",
+        "log_loss    0.5000*   0.5500    0.6000",
+    ]
+
+
 def test_table_marks_the_best_of_each_row() -> None:
     found = report(
         {"log_loss": 0.25, "ndcg@10": 0.431, "coverage@10": 0.2, "recall": 0.9},

@@ -7,7 +7,7 @@ from pyspark.sql import functions as F  # noqa: N812
 
 from tandem.features.spec import FeatureSpec, RankedVocabularyFeature
 from tandem.parameters import RecommendationParameters, TwoTowerParameters
-from tandem.pipelines.inference import wnd_scoring
+from tandem.pipelines.inference import click_scoring
 from tandem.pipelines.inference.recommendations_nodes import rank_recsys2021_candidates
 
 CANDIDATES = [
@@ -29,7 +29,7 @@ def lists(spark, monkeypatch, tmp_path):
         assert model == tmp_path
         return rows.withColumn("prediction", (F.col("tweet") + F.col("user")) / F.lit(10.0))
 
-    monkeypatch.setattr(wnd_scoring, "with_predictions", score)
+    monkeypatch.setattr(click_scoring, "with_predictions", score)
     features = tuple(
         RankedVocabularyFeature(name=name, table=table, column=f"{name}_id", size=9, path="p", digest="d")
         for name, table in (("user", "user"), ("tweet", "item"))

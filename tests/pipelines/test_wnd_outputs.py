@@ -14,8 +14,8 @@ from pyspark.sql import SparkSession
 
 from projects import ROOT, Project
 from tandem.batches.shards import read_columns
-from tandem.pipelines.inference.wnd_scoring import POOLS, _workers_of_their_own, with_predictions
-from tandem.scoring.click_keras import WideAndDeepScorer
+from tandem.pipelines.inference.click_scoring import POOLS, _workers_of_their_own, with_predictions
+from tandem.scoring.click_keras import KerasClickScorer
 
 MODEL = "data/06_models/wnd"
 REPORTS = "data/08_reporting/wnd"
@@ -52,7 +52,7 @@ def test_metrics_are_those_of_the_published_predictions(finished_recsys2021: Pro
 
 @pytest.mark.slow
 def test_spark_scores_as_the_model_does(finished_recsys2021: Project, spark: SparkSession) -> None:
-    scorer = WideAndDeepScorer(finished_recsys2021.path(MODEL))
+    scorer = KerasClickScorer(finished_recsys2021.path(MODEL))
     table = pq.read_table(finished_recsys2021.path(PREDICTIONS))
     columns = {name: table.column(name).to_numpy() for name in (*scorer.id_columns, *scorer.numbers)}
     np.testing.assert_allclose(scorer.probabilities(columns), table.column("prediction").to_numpy(), atol=1e-6)

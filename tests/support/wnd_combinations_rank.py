@@ -10,21 +10,21 @@ from tandem.distributed.ranks.rank import emit, run_rank
 
 
 def main(spec: dict[str, Any], ranks: Communicator) -> None:
-    from tandem.models.click.job import WideAndDeepJob
-    from tandem.models.click.keras_task import wide_and_deep_task
+    from tandem.models.click.job import ClickJob
+    from tandem.models.click.keras_task import keras_task
     from tandem.training.keras.trainer import KerasTrainer, keras_threads
     from tandem.training.phases import Training
     from tandem.training.task import LoopParameters
 
     keras_threads()
     for name, specification in spec["jobs"].items():
-        job = WideAndDeepJob.model_validate(specification)
+        job = ClickJob.model_validate(specification)
         parameters = LoopParameters.of(job.parameters)
         if name in spec["interrupted_after"]:
             parameters = replace(parameters, epochs=spec["interrupted_after"][name])
         training = Training(
             KerasTrainer,
-            partial(wide_and_deep_task, job, communicator=ranks),
+            partial(keras_task, job, communicator=ranks),
             job,
             parameters,
             ranks,

@@ -1,4 +1,4 @@
-"""A tiny Wide & Deep training job on generated Parquet, for tests."""
+"""A tiny training job of a click model on generated Parquet, for tests."""
 
 from pathlib import Path
 from typing import Any
@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tandem.models.click.job import WideAndDeepJob
-from tandem.parameters import WideAndDeepParameters
+from tandem.models.click.job import ClickJob
+from tandem.parameters import ClickParameters
 
 SIZES = {"user": 40, "author": 30, "media": 4, "media_x_author": 60}
 DEFAULTS: dict[str, Any] = {
@@ -47,12 +47,13 @@ def columns(rows: int, seed: int = 0) -> dict[str, np.ndarray[Any, Any]]:
     }
 
 
-def write_job(folder: Path, *, seed: int = 7, rows: int = 1000, **parameters: Any) -> WideAndDeepJob:
-    """A job in a folder of its own."""
+def write_job(folder: Path, *, name: str = "wnd", seed: int = 7, rows: int = 1000, **parameters: Any) -> ClickJob:
+    """A job in a folder of its own; name: of the click model."""
     folder.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table(columns(rows)), folder / "train.parquet", row_group_size=-(-rows // 5))
-    return WideAndDeepJob(
-        parameters=WideAndDeepParameters.model_validate(DEFAULTS | parameters),
+    return ClickJob(
+        name=name,
+        parameters=ClickParameters.model_validate(DEFAULTS | parameters),
         seed=seed,
         train=folder / "train.parquet",
         sizes=SIZES,

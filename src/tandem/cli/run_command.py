@@ -2,7 +2,6 @@
 
 import atexit
 import contextlib
-import pkgutil
 import signal
 import sys
 import tarfile
@@ -16,7 +15,6 @@ from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.project import pipelines
 from kedro.pipeline import Pipeline
 
-import tandem.pipelines
 from tandem.cli.logs import quiet_logging
 from tandem.cli.one_line import environments, one_line_errors
 from tandem.cli.params import OnceCommand, params_given
@@ -44,15 +42,36 @@ def check_source(conf_source: str | None) -> None:
 
 def check_names(options: Mapping[str, Any]) -> None:
     """Raise UserError for an unknown pipeline or tag; Kedro has a traceback for the one and no name for the other."""
-    known = {module.name for module in pkgutil.iter_modules(tandem.pipelines.__path__)} | {"__default__"}
-    asked = [*(options.get("pipelines") or ()), *([options["pipeline"]] if options.get("pipeline") else ())]
-    for name in asked:
-        if name not in known:
-            raise UserError(f"--pipelines: there is no pipeline {name}; {did_you_mean(name, known)}")
+    for name in pipelines_told(options):
+        if name not in pipelines:
+            raise UserError(f"--pipelines: there is no pipeline {name}; {did_you_mean(name, pipelines)}")
     tags = {tag for pipeline in pipelines.values() for node in pipeline.nodes for tag in node.tags}
     for tag in options.get("tags") or ():
         if tag not in tags:
             raise UserError(f"--tags: no node has the tag {tag}; {did_you_mean(tag, tags)}")
+
+
+def pipelines_told(options: Mapping[str, Any]) -> list[str]:
+    """The pipelines that are asked for by name."""
+    return [*(options.get("pipelines") or ()), *filter(None, [options.get("pipeline")])]
+
+
+def pipelines_asked(options: Mapping[str, Any]) -> list[str]:
+    """The pipelines that are asked for: by name, or as those that the tags and nodes asked for are in.
+
+    Kedro looks for tags and nodes in ``__default__`` alone; a pipeline that is left out there has a tag of its name.
+    """
+    told = pipelines_told(options)
+    if told:
+        return told
+    usual = _names(pipelines["__default__"])
+    further = {name: nodes for name, pipeline in pipelines.items() if (nodes := _names(pipeline)) - usual}
+    tags = set(options.get("tags") or ())
+    nodes = {node for kind in ("node_names", "from_nodes", "to_nodes") for node in options.get(kind) or ()}
+    asked = [name for name in further if name in tags or further[name] & (nodes - usual)]
+    inside = set[str]().union(*(further[name] for name in asked))
+    is_all = bool(asked) and tags <= set(asked) and nodes <= inside
+    return asked if is_all else ["__default__", *asked]
 
 
 def _run(*, dry_run: bool, **options: Any) -> Any:
@@ -60,6 +79,8 @@ def _run(*, dry_run: bool, **options: Any) -> Any:
     with one_line_errors(options.get("conf_source")):
         check_source(options.get("conf_source"))
         check_names(options)
+        if pipelines_asked(options) != ["__default__"]:
+            options |= {"pipelines": pipelines_asked(options), "pipeline": None}
         if dry_run:
             options["runner"] = DRY_RUNNER
         elif options.get("runner") in (None, "SequentialRunner") and not options.get("runner_params"):
@@ -79,11 +100,10 @@ def _run(*, dry_run: bool, **options: Any) -> Any:
 
 def nodes_asked(options: Mapping[str, Any]) -> tuple[str, ...]:
     """The names of the nodes that a run with these options will have; none where Kedro will refuse the options."""
-    asked = [*(options.get("pipelines") or ()), *filter(None, [options.get("pipeline")])] or ["__default__"]
     chosen = {name: options.get(name) or None for name in ("tags", "from_nodes", "to_nodes", "node_names")}
     chosen |= {name: options.get(name) or None for name in ("from_inputs", "to_outputs")}
     try:
-        nodes = sum((pipelines[name] for name in asked), Pipeline([]))
+        nodes = sum((pipelines[name] for name in pipelines_asked(options)), Pipeline([]))
         return tuple(node.name for node in nodes.filter(**chosen).nodes)
     except ValueError:
         return ()
@@ -91,10 +111,14 @@ def nodes_asked(options: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _begins_with_spark(options: Mapping[str, Any]) -> bool:
     """Whether the data processing is asked for, from its beginning and in this process."""
-    asked = [*(options.get("pipelines") or ()), *filter(None, [options.get("pipeline")])] or ["__default__"]
     here = options.get("runner") in (None, "SequentialRunner")
     whole = not any(options.get(name) for name in NOT_WHOLE)
-    return here and whole and not {"__default__", "data_processing"}.isdisjoint(asked)
+    processing = _names(pipelines["data_processing"])
+    return here and whole and any(processing & _names(pipelines[name]) for name in pipelines_asked(options))
+
+
+def _names(pipeline: Pipeline) -> set[str]:
+    return {node.name for node in pipeline.nodes}
 
 
 @contextlib.contextmanager

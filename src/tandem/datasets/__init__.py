@@ -6,6 +6,7 @@ from tandem.datasets.parquet_folder import ParquetFolderDataset
 from tandem.datasets.paths import PathDataset, StagedFolderDataset
 from tandem.datasets.plotly_json import PlotlyJSONDataset
 from tandem.datasets.recsys2021 import RecSys2021Dataset
+from tandem.datasets.reports import ReportsDataset
 from tandem.datasets.vocabularies import VocabulariesDataset
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "PathDataset",
     "PlotlyJSONDataset",
     "RecSys2021Dataset",
+    "ReportsDataset",
     "StagedFolderDataset",
     "VocabulariesDataset",
 ]

@@ -23,13 +23,14 @@ from tandem.doctor.checks import (
 )
 from tandem.doctor.report import Check
 from tandem.doctor.surroundings import LOOKS
+from tandem.models.click import CLICK_MODELS
 from tandem.parameters import ChosenMpi
 from tandem.surroundings import how_to_install, project_folder
 
 INSTALL_ANEW = "run pip install again, of the wheel with its extras and of the Horovod that `make setup` made for it"
 INTEL_MPI_ANEW = "run `make clean setup MPI=intelmpi` in the project's folder"
 # Which models train with them.
-TRAINS = {"torch": "ncf", "tensorflow": "wnd, two_tower"}
+TRAINS = {"torch": "ncf", "tensorflow": ", ".join([*CLICK_MODELS, "two_tower"])}
 
 
 def run_checks(environ: Mapping[str, str] = os.environ) -> list[Check]:

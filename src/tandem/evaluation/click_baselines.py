@@ -14,7 +14,7 @@ from tandem.errors import UserError
 from tandem.evaluation.baselines import BaselineResult
 from tandem.evaluation.classification import classification_metrics, constant_predictor
 from tandem.evaluation.logistic import LogisticRegression, indicator_matrix
-from tandem.parameters import WideAndDeepBaselineParameters
+from tandem.parameters import ClickBaselineParameters
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +29,9 @@ def evaluate_click_baselines(
     train: Rows,
     test: Rows,
     sizes: tuple[int, ...],
-    parameters: WideAndDeepBaselineParameters,
+    parameters: ClickBaselineParameters,
     *,
+    model: str,
     seed: int = 0,
 ) -> dict[str, BaselineResult]:
     """Fit on the training rows, predict the test rows.
@@ -42,11 +43,16 @@ def evaluate_click_baselines(
         test: test rows, with the same columns.
         sizes: number of ids of each id column, 0 included.
         parameters: which baselines, with which settings.
+        model: whose block of parameters asks for them, for messages.
         seed: of the rows that settings are chosen on.
 
     Raises:
         UserError: the library of a baseline is missing.
     """
+    if "boosted_trees" in parameters.models and importlib.util.find_spec("sklearn") is None:
+        raise UserError(
+            f"{model}.baselines.models: boosted_trees needs scikit-learn: pip install scikit-learn, or leave it out"
+        )
     share = float(train[2].mean()) if len(train[2]) else 0.0
     constant = constant_predictor(share, len(test[2]))
     results = {"constant": BaselineResult(classification_metrics(test[2], constant), {}, 0.0)}
@@ -79,13 +85,9 @@ def _logistic(train: Rows, test: Rows, sizes: tuple[int, ...], seed: int) -> tup
 
 
 def _boosted_trees(
-    train: Rows, test: Rows, sizes: tuple[int, ...], parameters: WideAndDeepBaselineParameters, seed: int
+    train: Rows, test: Rows, sizes: tuple[int, ...], parameters: ClickBaselineParameters, seed: int
 ) -> tuple[Any, dict[str, Any]]:
     """Gradient-boosted trees on histograms; ids of few values as categories, others by their frequency's rank."""
-    if importlib.util.find_spec("sklearn") is None:
-        raise UserError(
-            "wnd.baselines.models: boosted_trees needs scikit-learn: pip install scikit-learn, or leave it out"
-        )
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     settings: Mapping[str, Any] = {

@@ -19,6 +19,10 @@ _VERDICTS = (
     ("auc", "separates positives from negatives better"),
     ("log_loss", "predicts better"),
 )
+_ROWS = (
+    *("dataset", "source", "seed", "feature_spec_fingerprint"),
+    *("train_rows", "test_rows", "test_positives", "best_auc"),
+)
 _TRADED = frozenset({"precision", "recall"})
 _MARK = "*"
 
@@ -58,13 +62,20 @@ def display_name(baseline: str) -> str:
     return _NAMES.get(baseline, baseline)
 
 
-def table(report: Report, model_name: str) -> str:
+def of_same_rows(report: Report, other: Report) -> bool:
+    """Whether two reports are of models trained and tested on the same rows, as far as their ``data`` tell."""
+    return all(report["data"].get(name) == other["data"].get(name) for name in _ROWS)
+
+
+def table(report: Report, model_name: str, others: Mapping[str, Metrics] | None = None) -> str:
     """The report as plain text: metrics as rows, model and baselines as columns, the best of each row starred.
+
+    others: metrics of other models on the same rows, by name; their columns stand behind the model's.
 
     Coverage, and precision and recall at a threshold, have no best: alone each is to be had for nothing, recall by
     calling every row positive.
     """
-    columns: dict[str, Metrics] = {model_name: report["model"]} | {
+    columns: dict[str, Metrics] = {model_name: report["model"], **(others or {})} | {
         display_name(name): metrics for name, metrics in report["baselines"].items()
     }
     metrics = list(dict.fromkeys(name for column in columns.values() for name in column))

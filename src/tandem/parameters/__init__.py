@@ -4,6 +4,12 @@ One model per top-level key of ``conf/*/parameters*.yml``. Unknown keys are erro
 as JSON.
 """
 
+from tandem.parameters.click import (
+    ClickBaselineParameters,
+    ClickEarlyStopping,
+    ClickModelParameters,
+    ClickParameters,
+)
 from tandem.parameters.closed import Fraction, Parameters, Rate, Seed
 from tandem.parameters.data import DataParameters, DataSource, Future, MovieLensSource, RecSys2021Source
 from tandem.parameters.distributed import ChosenMpi, DistributedParameters
@@ -29,12 +35,6 @@ from tandem.parameters.two_tower import (
     TowerParameters,
     TwoTowerModelParameters,
     TwoTowerParameters,
-)
-from tandem.parameters.wide_and_deep import (
-    WideAndDeepBaselineParameters,
-    WideAndDeepEarlyStopping,
-    WideAndDeepModelParameters,
-    WideAndDeepParameters,
 )
 
 __all__ = [
@@ -73,8 +73,8 @@ __all__ = [
     "TwoTowerModelParameters",
     "TwoTowerParameters",
     "UsersTableParameters",
-    "WideAndDeepBaselineParameters",
-    "WideAndDeepEarlyStopping",
-    "WideAndDeepModelParameters",
-    "WideAndDeepParameters",
+    "ClickBaselineParameters",
+    "ClickEarlyStopping",
+    "ClickModelParameters",
+    "ClickParameters",
 ]

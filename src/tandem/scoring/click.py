@@ -1,4 +1,4 @@
-"""Scoring with a trained Wide & Deep, or a model in its place, Arrow batch by Arrow batch: bounded memory."""
+"""Scoring with a trained click model, Arrow batch by Arrow batch: bounded memory."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,9 +20,9 @@ class ClickScorer(ABC):
     """A model folder, loaded. ``id_columns`` and ``numbers``: what it reads, in this order."""
 
     def __init__(self, folder: Path) -> None:
-        config = read_config(folder, ClickConfig)
-        self.sizes, self.parameters = config.sizes, config.parameters
-        self.id_columns, self.numbers = self.parameters.model.id_columns, self.parameters.model.continuous
+        self.config = read_config(folder, ClickConfig)
+        columns = self.config.parameters.model
+        self.id_columns, self.numbers = columns.id_columns, columns.continuous
 
     def probabilities(self, columns: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.float32]:
         """float32 [rows]; columns: name to values [rows], at least those that the model reads."""
@@ -40,14 +40,14 @@ class ClickScorer(ABC):
 @lru_cache(maxsize=1)
 def _scorer(folder: Path, modified: int) -> ClickScorer:
     """The model of a folder, kept by the process as long as its files do not change."""
-    if read_config(folder, ClickConfig).parameters.framework == "torch":
+    if read_config(folder, ClickConfig).framework == "torch":
         from tandem.scoring.click_torch import TorchClickScorer
 
         return TorchClickScorer(folder)
     import_tensorflow()
-    from tandem.scoring.click_keras import WideAndDeepScorer
+    from tandem.scoring.click_keras import KerasClickScorer
 
-    return WideAndDeepScorer(folder)
+    return KerasClickScorer(folder)
 
 
 def load_scorer(folder: Path) -> ClickScorer:

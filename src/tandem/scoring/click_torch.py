@@ -1,4 +1,4 @@
-"""Scoring with a trained PyTorch model of the user's own."""
+"""Scoring with a click model that was trained in PyTorch."""
 
 from pathlib import Path
 
@@ -12,11 +12,11 @@ from tandem.scoring.click import ClickScorer
 
 
 class TorchClickScorer(ClickScorer):
-    """A folder with ``model.safetensors``: the builder builds the module again, which then takes the weights."""
+    """A folder with ``model.safetensors``: the module is built again, and then takes the weights."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.model = build_model(self.parameters, self.sizes, seed=0)
+        self.model = build_model(self.config, seed=0)
         self.model.load_state_dict(load_file(folder / MODEL_FILE))
 
     def _predict(self, rows: ColumnRows) -> npt.NDArray[np.float32]:

@@ -13,18 +13,18 @@ import tensorflow as tf
 
 from tandem.distributed.ranks.communicator import SingleRank
 from tandem.errors import UserError
-from tandem.models.click.job import WideAndDeepJob, sizes_of_columns
-from tandem.models.click.keras_task import train_wide_and_deep
+from tandem.models.click.job import ClickJob, sizes_of_columns
+from tandem.models.click.keras_task import train_keras_click
 from tandem.models.click.wide_and_deep import build_wide_and_deep
-from tandem.scoring.click_keras import WideAndDeepScorer
+from tandem.scoring.click_keras import KerasClickScorer
 from trainings import Events, InterruptedJobError
 from wnd_jobs import DEFAULTS, SIZES, appended_predictions, columns, write_job
 
 
-def train(job: WideAndDeepJob, stop_after: int | None = None) -> Any:
+def train(job: ClickJob, stop_after: int | None = None) -> Any:
     """Train in this process; stop_after: interrupt when so many epochs have been reported."""
     events = Events(stop_after)
-    return train_wide_and_deep(job, SingleRank(), events).loop, events
+    return train_keras_click(job, SingleRank(), events).loop, events
 
 
 def weights(trainer: Any) -> list[np.ndarray[Any, Any]]:
@@ -45,7 +45,7 @@ def test_the_model_learns_and_publishes_what_it_learnt(tmp_path: Path, kind: dic
     assert [event["epoch"] for event in events if event["event"] == "epoch"] == list(range(1, len(history) + 1))
     assert list((job.staging / "tensorboard").iterdir())
 
-    scorer = WideAndDeepScorer(job.staging / "model")
+    scorer = KerasClickScorer(job.staging / "model")
     rows = columns(50, seed=1)
     inputs = {name: tf.constant(values) for name, values in rows.items() if name != "label"}
     logits = trainer.task.model(inputs, training=False).numpy()[:, 0]
@@ -146,9 +146,9 @@ def test_a_batch_larger_than_the_data_is_one_step(tmp_path: Path) -> None:
 
 
 def test_an_unknown_column_is_one_line() -> None:
-    parameters = WideAndDeepJob.model_fields["parameters"].annotation.model_validate(DEFAULTS)
+    parameters = ClickJob.model_fields["parameters"].annotation.model_validate(DEFAULTS)
     with pytest.raises(UserError, match=r"the rows have no id column user; did you mean users\?"):
-        sizes_of_columns(parameters, {"users": 3, "author": 3, "media": 3, "media_x_author": 3})
+        sizes_of_columns("wnd", parameters, {"users": 3, "author": 3, "media": 3, "media_x_author": 3})
 
 
 def test_predictions_are_appended_to_arrow_batches(tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_a_model_of_ones_own_is_trained_and_scored(
     trainer, _ = train(job)
     history = trainer.state.history
     assert history[-1]["val_auc"] > 0.6
-    assert WideAndDeepScorer(job.staging / "model").probabilities(columns(7)).shape == (7,)
+    assert KerasClickScorer(job.staging / "model").probabilities(columns(7)).shape == (7,)
 
 
 @pytest.mark.parametrize(
@@ -232,6 +232,6 @@ def test_the_reference_architecture_has_the_parameters_it_should() -> None:
 
 
 def write_parameters(**model: Any) -> Any:
-    from tandem.parameters import WideAndDeepParameters
+    from tandem.parameters import ClickParameters
 
-    return WideAndDeepParameters.model_validate(DEFAULTS | {"model": DEFAULTS["model"] | model}).model
+    return ClickParameters.model_validate(DEFAULTS | {"model": DEFAULTS["model"] | model}).model

@@ -6,7 +6,7 @@ import two_tower_jobs
 import wnd_jobs
 from tandem.batches.columns import LABEL
 from tandem.errors import UserError
-from tandem.models.click.rows import wide_and_deep_rows, wide_and_deep_sharing
+from tandem.models.click.rows import click_rows, click_sharing
 from tandem.models.two_tower.rows import load_rows
 from tandem.models.two_tower.sharing import two_tower_sharing
 
@@ -15,8 +15,8 @@ from tandem.models.two_tower.sharing import two_tower_sharing
 @pytest.mark.parametrize("fraction", [0.0, 0.2])
 def test_wide_and_deep(tmp_path, ranks, fraction):
     job = wnd_jobs.write_job(tmp_path, validation_fraction=fraction, early_stopping=None)
-    (phase,) = wide_and_deep_sharing(job).phases
-    found = [len(wide_and_deep_rows(job, rank, ranks, hold_out=True)[0]) for rank in range(ranks)]
+    (phase,) = click_sharing(job).phases
+    found = [len(click_rows(job, rank, ranks, hold_out=True)[0]) for rank in range(ranks)]
     assert list(phase.shards(ranks)) == found
     assert (phase.rows, phase.step_rows) == (sum(found), 100)
 
@@ -33,7 +33,7 @@ def test_two_towers(tmp_path, loss):
 
 
 def test_more_ranks_than_batches_have_rows_are_refused_with_what_would_do(tmp_path):
-    sharing = wide_and_deep_sharing(wnd_jobs.write_job(tmp_path, batch_size=5))
+    sharing = click_sharing(wnd_jobs.write_job(tmp_path, batch_size=5))
     rows = sharing.phases[0].rows
     refusal = sharing.refusal(12)
     assert refusal is not None
@@ -44,7 +44,7 @@ def test_more_ranks_than_batches_have_rows_are_refused_with_what_would_do(tmp_pa
 
 
 def test_memory_limits_that_are_too_small_are_told_at_the_start(tmp_path):
-    wide = wide_and_deep_sharing(wnd_jobs.write_job(tmp_path / "wnd", memory_limit_mb=0.001))
+    wide = click_sharing(wnd_jobs.write_job(tmp_path / "wnd", memory_limit_mb=0.001))
     with pytest.raises(UserError, match=r"wnd.memory_limit_mb: 0.001 MB are too few"):
         wide.refusal(2)
     towers = two_tower_sharing(two_tower_jobs.write_job(tmp_path / "towers", memory_limit_mb=0.001))

@@ -11,8 +11,8 @@ import pytest
 from tandem.distributed.launch.launcher import launch
 from tandem.distributed.ranks.communicator import SingleRank
 from tandem.evaluation.classification import classification_metrics
-from tandem.models.click.job import WideAndDeepJob
-from tandem.models.click.keras_task import train_wide_and_deep
+from tandem.models.click.job import ClickJob
+from tandem.models.click.keras_task import train_keras_click
 from tandem.parameters import DistributedParameters
 from tandem.training.score_bins import ScoreBins
 from trainings import REPORT, Events, InterruptedJobError, peaks
@@ -27,16 +27,16 @@ from pathlib import Path
 from tandem.training.keras.trainer import keras_threads
 keras_threads()
 from tandem.distributed.ranks.communicator import SingleRank
-from tandem.models.click.keras_task import train_wide_and_deep
-from tandem.models.click.job import WideAndDeepJob
-job = WideAndDeepJob.model_validate_json(Path(sys.argv[1]).read_text())
-trainer = train_wide_and_deep(job, SingleRank(), lambda event: None)
+from tandem.models.click.keras_task import train_keras_click
+from tandem.models.click.job import ClickJob
+job = ClickJob.model_validate_json(Path(sys.argv[1]).read_text())
+trainer = train_keras_click(job, SingleRank(), lambda event: None)
 """ + REPORT.format(state="trainer.state")
 
 
-def train(job: WideAndDeepJob, stop_after: int | None = None) -> Any:
+def train(job: ClickJob, stop_after: int | None = None) -> Any:
     events = Events(stop_after)
-    return train_wide_and_deep(job, SingleRank(), events).loop, events
+    return train_keras_click(job, SingleRank(), events).loop, events
 
 
 def test_the_loss_curve_is_that_of_the_same_rows_in_memory(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def write_wide_job(folder: Path, rows: int, limit_mb: float) -> Path:
         file = folder / f"train.parquet/part-{number:05d}.parquet"
         pq.write_table(table, file, row_group_size=10_000, use_dictionary=False, compression="none")
     model = DEFAULTS["model"] | {"continuous": ["age", *NUMBERS]}
-    job = WideAndDeepJob.model_validate(
+    job = ClickJob.model_validate(
         {
             "parameters": DEFAULTS
             | {"model": model, "epochs": 1, "batch_size": 1_000, "memory_limit_mb": limit_mb, "early_stopping": None},

@@ -10,9 +10,9 @@ import torch
 
 from tandem.distributed.ranks.communicator import SingleRank
 from tandem.errors import UserError
-from tandem.models.click.job import WideAndDeepJob
+from tandem.models.click.job import ClickJob
 from tandem.models.click.torch_task import train_torch_click
-from tandem.parameters import WideAndDeepParameters
+from tandem.parameters import ClickParameters
 from tandem.scoring.click import load_scorer
 from tandem.training.torch.sparse_tables import SparseTable
 from tandem.training.torch.trainer import TorchTrainer
@@ -20,11 +20,11 @@ from trainings import Events, InterruptedJobError
 from wnd_jobs import DEFAULTS, appended_predictions, columns, write_job
 
 
-def job_of(folder: Path, builder: str = "build_small", **parameters: Any) -> WideAndDeepJob:
+def job_of(folder: Path, builder: str = "build_small", **parameters: Any) -> ClickJob:
     return write_job(folder, framework="torch", builder=f"torch_models.{builder}", **parameters)
 
 
-def train(job: WideAndDeepJob, stop_after: int | None = None) -> tuple[TorchTrainer, Events]:
+def train(job: ClickJob, stop_after: int | None = None) -> tuple[TorchTrainer, Events]:
     events = Events(stop_after)
     return train_torch_click(job, SingleRank(), events).loop, events
 
@@ -133,7 +133,7 @@ def test_divergence_is_one_line(tmp_path: Path) -> None:
 
 def test_pytorch_needs_a_builder() -> None:
     with pytest.raises(ValueError, match="framework: torch needs a builder"):
-        WideAndDeepParameters.model_validate(DEFAULTS | {"framework": "torch"})
+        ClickParameters.model_validate(DEFAULTS | {"framework": "torch"})
 
 
 def test_predictions_are_appended_to_arrow_batches(tmp_path: Path) -> None:

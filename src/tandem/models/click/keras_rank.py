@@ -1,4 +1,4 @@
-"""One rank of Wide & Deep: ``python -m tandem.models.click.keras_rank spec.json``, started by the launcher."""
+"""One rank of a Keras click model: ``python -m tandem.models.click.keras_rank spec.json``, started by the launcher."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from tandem.distributed.ranks.rank import emit, run_rank
 
 def main(spec: dict[str, Any], ranks: Communicator) -> None:
     """Train the job that the specification describes."""
-    from tandem.models.click.job import WideAndDeepJob
-    from tandem.models.click.keras_task import train_wide_and_deep
+    from tandem.models.click.job import ClickJob
+    from tandem.models.click.keras_task import train_keras_click
     from tandem.training.keras.trainer import keras_threads
 
     keras_threads()
-    train_wide_and_deep(WideAndDeepJob.model_validate(spec), ranks, emit)
+    train_keras_click(ClickJob.model_validate(spec), ranks, emit)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Train Wide & Deep, or a Keras model of the user's own on the same rows, on one rank of many."""
+"""Train a click model in Keras, one of ours or of the user's own, on one rank of many."""
 
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,11 @@ from tandem.distributed.ranks.communicator import Communicator
 from tandem.distributed.ranks.events import Emit
 from tandem.errors import UserError
 from tandem.layers.keras_features import NormReluDropout
-from tandem.models.click.job import WideAndDeepJob
-from tandem.models.click.rows import wide_and_deep_rows
+from tandem.models.click import network
+from tandem.models.click.config import ClickConfig
+from tandem.models.click.job import ClickJob
+from tandem.models.click.rows import click_rows
 from tandem.models.click.validation import click_metrics
-from tandem.models.click.wide_and_deep import build_wide_and_deep
 from tandem.training.keras.predictor import Predictor
 from tandem.training.keras.task import KerasTask
 from tandem.training.keras.trainer import KerasTrainer
@@ -24,25 +25,25 @@ from tandem.training.phases import Training
 from tandem.training.task import LoopParameters, Phase
 
 
-def train_wide_and_deep(job: WideAndDeepJob, communicator: Communicator, emit: Emit) -> Training[KerasTask]:
+def train_keras_click(job: ClickJob, communicator: Communicator, emit: Emit) -> Training[KerasTask]:
     """The whole job of a rank: train and save."""
     parameters = LoopParameters.of(job.parameters)
     training = Training(
-        KerasTrainer, lambda phase: wide_and_deep_task(job, phase, communicator), job, parameters, communicator, emit
+        KerasTrainer, lambda phase: keras_task(job, phase, communicator), job, parameters, communicator, emit
     )
     training.fit()
     training.save(lambda folder: save_model(job, training.task.model, folder))
     return training
 
 
-def wide_and_deep_task(job: WideAndDeepJob, phase: Phase, communicator: Communicator) -> KerasTask:
+def keras_task(job: ClickJob, phase: Phase, communicator: Communicator) -> KerasTask:
     """A new model, this rank's rows of a phase, the loss and the validation.
 
     Raises UserError where a builder does not build what it should, or the rows are not fit to train on.
     """
     parameters, hold_out = job.parameters, phase == "search"
-    training, watched = wide_and_deep_rows(job, communicator.rank, communicator.size, hold_out=hold_out)
-    model = build_model(job, parameters.precision)
+    training, watched = click_rows(job, communicator.rank, communicator.size, hold_out=hold_out)
+    model = build_model(job.config, parameters.precision, job.seed)
     for layer in model._flatten_layers():
         if isinstance(layer, NormReluDropout) and parameters.batch_norm == "synchronised" and communicator.size > 1:
             layer.sum_over_ranks = communicator.allreduce_in_graph
@@ -57,8 +58,8 @@ def wide_and_deep_task(job: WideAndDeepJob, phase: Phase, communicator: Communic
         return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits))
 
     return KerasTask(
-        name="wnd",
-        title=parameters.title,
+        name=job.name,
+        title=job.config.title,
         model=model,
         rows=IdDropout(training, job.dropped_ids, parameters.unknown_rate),
         fingerprint=training.fingerprint,
@@ -68,39 +69,38 @@ def wide_and_deep_task(job: WideAndDeepJob, phase: Phase, communicator: Communic
     )
 
 
-def _inputs(job: WideAndDeepJob, batch: dict[str, Any]) -> dict[str, Any]:
+def _inputs(job: ClickJob, batch: dict[str, Any]) -> dict[str, Any]:
     columns = job.parameters.model
     return {name: batch[name] for name in (*columns.id_columns, *columns.continuous)}
 
 
-def build_model(job: WideAndDeepJob, precision: str) -> keras.Model:
-    """Wide & Deep, or what the builder builds, with initial weights that depend on the seed alone.
+def build_model(config: ClickConfig, precision: str, seed: int) -> keras.Model:
+    """The model, or what the builder builds, with initial weights that depend on the seed alone.
 
     A builder is called as ``build(sizes, continuous, **builder_options)`` under the dtype policy of the precision.
     """
-    if job.parameters.builder is None:
-        return build_wide_and_deep(job.sizes, job.parameters.model, precision=precision, seed=job.seed)
-    keras.utils.set_random_seed(job.seed)
+    parameters = config.parameters
+    if parameters.builder is None:
+        return network(config.tag)(config.sizes, parameters.model, precision=precision, seed=seed)
+    keras.utils.set_random_seed(seed)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bf16" else "float32")
     try:
-        options = job.parameters.builder_options
-        model = build_by_path(
-            "wnd.builder", job.parameters.builder, dict(job.sizes), job.parameters.model.continuous, **options
-        )
-        _check_built(job, model)
+        arguments = dict(config.sizes), parameters.model.continuous
+        model = build_by_path(f"{config.tag}.builder", parameters.builder, *arguments, **parameters.builder_options)
+        _check_built(config, model)
     finally:
         keras.config.set_dtype_policy(before)
     return model
 
 
-def _check_built(job: WideAndDeepJob, model: Any) -> None:
+def _check_built(config: ClickConfig, model: Any) -> None:
     """Two rows go in, two logits must come out."""
-    where = f"wnd.builder: {job.parameters.builder}"
+    where = f"{config.tag}.builder: {config.parameters.builder}"
     if not isinstance(model, keras.Model):
         raise UserError(f"{where} returned {type(model).__name__}, expected a keras.Model")
-    rows = {name: tf.zeros([2], tf.int32) for name in job.sizes}
-    rows |= {name: tf.zeros([2], tf.float32) for name in job.parameters.model.continuous}
+    rows = {name: tf.zeros([2], tf.int32) for name in config.sizes}
+    rows |= {name: tf.zeros([2], tf.float32) for name in config.parameters.model.continuous}
     try:
         shape = tuple(model(rows, training=False).shape)
     except Exception as error:
@@ -110,10 +110,10 @@ def _check_built(job: WideAndDeepJob, model: Any) -> None:
         raise UserError(f"{where}: the model returns shape {shape} for 2 rows, expected logits of shape (2, 1)")
 
 
-def save_model(job: WideAndDeepJob, trained: keras.Model, folder: Path) -> None:
+def save_model(job: ClickJob, trained: keras.Model, folder: Path) -> None:
     """``model.keras``, in float32 whatever it was trained in, and ``config.json``."""
     folder.mkdir(parents=True, exist_ok=True)
-    published = build_model(job, "fp32")
+    published = build_model(job.config, "fp32", job.seed)
     for target, source in zip(published.weights, trained.weights, strict=True):
         target.assign(source.value.numpy())
     published.save(folder / "model.keras")

@@ -1,15 +1,15 @@
-"""A rank's rows of Wide & Deep, or of a model in its place, whatever the framework."""
+"""A rank's rows of a click model, whatever the framework."""
 
 from tandem.batches.columns import LABEL, ColumnRows, held_out
 from tandem.batches.row_blocks import RowBlocks, RowStream, split_held_out
 from tandem.batches.sharing import Phase, SharedRows, rows_held_in
 from tandem.batches.stream_sizes import Shard, StreamSizes, stream_sizes
 from tandem.batches.streaming import StreamedRows
-from tandem.models.click.job import WideAndDeepJob
+from tandem.models.click.job import ClickJob
 
 
-def wide_and_deep_rows(
-    job: WideAndDeepJob, rank: int, size: int, *, hold_out: bool
+def click_rows(
+    job: ClickJob, rank: int, size: int, *, hold_out: bool
 ) -> tuple[ColumnRows | StreamedRows, ColumnRows | RowStream]:
     """This rank's rows to train on and its held-out rows: in memory, or streamed where they are more than the limit.
 
@@ -27,14 +27,14 @@ def wide_and_deep_rows(
     return StreamedRows(training), watched
 
 
-def wide_and_deep_sharing(job: WideAndDeepJob) -> SharedRows:
+def click_sharing(job: ClickJob) -> SharedRows:
     """How many ranks these rows can be shared by; known before any starts."""
     parameters, columns = job.parameters, job.parameters.model
 
     def phase(fraction: float, name: str) -> Phase:
         rows, mend = (
             rows_held_in(job.train, fraction, job.seed, positives=False),
-            "wnd.batch_size of at least {}".format,
+            f"{job.name}.batch_size of at least {{}}".format,
         )
         return Phase(rows.total, parameters.batch_size, "training rows", rows.shards, mend, name)
 
@@ -48,5 +48,5 @@ def wide_and_deep_sharing(job: WideAndDeepJob) -> SharedRows:
     return SharedRows(tuple(phases), check)
 
 
-def _stream_sizes(job: WideAndDeepJob, shard: Shard) -> StreamSizes | None:
-    return stream_sizes(shard, job.parameters.memory_limit_mb, "wnd.memory_limit_mb")
+def _stream_sizes(job: ClickJob, shard: Shard) -> StreamSizes | None:
+    return stream_sizes(shard, job.parameters.memory_limit_mb, f"{job.name}.memory_limit_mb")

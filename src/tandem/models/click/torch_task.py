@@ -1,4 +1,4 @@
-"""A PyTorch model of the user's own in the place of Wide & Deep, on one rank of many."""
+"""Train a click model in PyTorch, one of ours or of the user's own, on one rank of many."""
 
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from tandem.custom_models import build_by_path
 from tandem.distributed.ranks.communicator import Communicator
 from tandem.distributed.ranks.events import Emit
 from tandem.errors import UserError
-from tandem.models.click.job import WideAndDeepJob
-from tandem.models.click.rows import wide_and_deep_rows
+from tandem.models.click import network
+from tandem.models.click.config import ClickConfig
+from tandem.models.click.job import ClickJob
+from tandem.models.click.rows import click_rows
 from tandem.models.click.validation import click_metrics
-from tandem.parameters import WideAndDeepParameters
 from tandem.training.phases import Training
 from tandem.training.task import LoopParameters, Metrics, Phase
 from tandem.training.torch.trainer import TorchTask, TorchTrainer, columns_of
@@ -27,7 +28,7 @@ MODEL_FILE = "model.safetensors"
 BLOCK = 4096
 
 
-def train_torch_click(job: WideAndDeepJob, communicator: Communicator, emit: Emit) -> Training[TorchTask]:
+def train_torch_click(job: ClickJob, communicator: Communicator, emit: Emit) -> Training[TorchTask]:
     """The whole job of a rank: train and save."""
     parameters = LoopParameters.of(job.parameters)
     training = Training(
@@ -38,14 +39,14 @@ def train_torch_click(job: WideAndDeepJob, communicator: Communicator, emit: Emi
     return training
 
 
-def torch_task(job: WideAndDeepJob, phase: Phase, communicator: Communicator) -> TorchTask:
+def torch_task(job: ClickJob, phase: Phase, communicator: Communicator) -> TorchTask:
     """A new model, this rank's rows of a phase, the loss and the validation.
 
     Raises UserError where the builder does not build what it should, or the rows are not fit to train on.
     """
     parameters, hold_out = job.parameters, phase == "search"
-    training, watched = wide_and_deep_rows(job, communicator.rank, communicator.size, hold_out=hold_out)
-    model = build_model(parameters, job.sizes, job.seed)
+    training, watched = click_rows(job, communicator.rank, communicator.size, hold_out=hold_out)
+    model = build_model(job.config, job.seed)
     names = (*parameters.model.id_columns, *parameters.model.continuous)
     bf16 = parameters.precision == "bf16"
     validated = hold_out and parameters.validation_fraction > 0.0
@@ -59,8 +60,8 @@ def torch_task(job: WideAndDeepJob, phase: Phase, communicator: Communicator) ->
         return click_metrics(lambda rows: predicted(model, rows, names, bf16=bf16), watched, communicator)
 
     return TorchTask(
-        name="wnd",
-        title=parameters.title,
+        name=job.name,
+        title=job.config.title,
         model=model,
         rows=IdDropout(training, job.dropped_ids, parameters.unknown_rate),
         fingerprint=training.fingerprint,
@@ -71,38 +72,41 @@ def torch_task(job: WideAndDeepJob, phase: Phase, communicator: Communicator) ->
     )
 
 
-def build_model(parameters: WideAndDeepParameters, sizes: dict[str, int], seed: int) -> nn.Module:
-    """What the builder builds, with initial weights that depend on the seed alone.
+def build_model(config: ClickConfig, seed: int) -> nn.Module:
+    """The model, or what the builder builds, with initial weights that depend on the seed alone.
 
-    It is called as ``build(sizes, continuous, **builder_options)``.
+    A builder is called as ``build(sizes, continuous, **builder_options)``.
     """
+    parameters, sizes = config.parameters, dict(config.sizes)
     torch.manual_seed(seed)
-    model = build_by_path(
-        "wnd.builder", str(parameters.builder), dict(sizes), parameters.model.continuous, **parameters.builder_options
-    )
-    _check_built(parameters, sizes, model)
-    _check_weights(model)
+    if parameters.builder is None:
+        ours: nn.Module = network(config.tag)(sizes, parameters.model)
+        return ours
+    arguments = sizes, parameters.model.continuous
+    model = build_by_path(f"{config.tag}.builder", parameters.builder, *arguments, **parameters.builder_options)
+    _check_built(config, model)
+    _check_weights(f"{config.tag}.builder", model)
     return model  # type: ignore[no-any-return]
 
 
-def _check_weights(model: nn.Module) -> None:
+def _check_weights(where: str, model: nn.Module) -> None:
     """They go into one vector of float32, but for sparse tables."""
     sparse = {id(layer.weight) for layer in model.modules() if getattr(layer, "sparse", False)}
     trained = {name: one for name, one in model.named_parameters() if one.requires_grad}
     for name, parameter in trained.items():
         if parameter.dtype != torch.float32:
-            raise UserError(f"wnd.builder: {name} is {parameter.dtype}, expected torch.float32")
+            raise UserError(f"{where}: {name} is {parameter.dtype}, expected torch.float32")
     if all(id(parameter) in sparse for parameter in trained.values()):
-        raise UserError("wnd.builder: the model has no weights but sparse tables: give it a bias")
+        raise UserError(f"{where}: the model has no weights but sparse tables: give it a bias")
 
 
-def _check_built(parameters: WideAndDeepParameters, sizes: dict[str, int], model: Any) -> None:
+def _check_built(config: ClickConfig, model: Any) -> None:
     """Two rows go in, two logits must come out."""
-    where = f"wnd.builder: {parameters.builder}"
+    where, framework = f"{config.tag}.builder: {config.parameters.builder}", f"{config.tag}.framework: torch"
     if not isinstance(model, nn.Module):
-        raise UserError(f"{where} returned {type(model).__name__}, expected a torch.nn.Module (wnd.framework: torch)")
-    rows = {name: torch.zeros(2, dtype=torch.int32) for name in sizes}
-    rows |= {name: torch.zeros(2) for name in parameters.model.continuous}
+        raise UserError(f"{where} returned {type(model).__name__}, expected a torch.nn.Module ({framework})")
+    rows = {name: torch.zeros(2, dtype=torch.int32) for name in config.sizes}
+    rows |= {name: torch.zeros(2) for name in config.parameters.model.continuous}
     model.eval()
     try:
         with torch.no_grad():
@@ -128,7 +132,7 @@ def predicted(model: nn.Module, rows: ColumnRows, names: tuple[str, ...], *, bf1
     return np.concatenate(parts)
 
 
-def save_model(job: WideAndDeepJob, model: nn.Module, folder: Path) -> None:
+def save_model(job: ClickJob, model: nn.Module, folder: Path) -> None:
     """``model.safetensors``, the module's state in float32, and ``config.json``, by which it is built again."""
     state = {name: tensor.detach().clone().contiguous() for name, tensor in model.state_dict().items()}
     save_file(state, folder / MODEL_FILE)

@@ -3,15 +3,15 @@
 from kedro.pipeline import Node, Pipeline
 
 from tandem.pipelines.inference import nodes
+from tandem.pipelines.inference.click import inference_pipeline
 from tandem.pipelines.inference.recommendations import create_recommendations_pipeline
 from tandem.pipelines.inference.two_tower import create_two_tower_pipeline
-from tandem.pipelines.inference.wnd import create_wnd_pipeline
 
 
 def create_pipeline(**_: object) -> Pipeline:
-    """Predictions, lists and reports of every model."""
-    parts = (create_ncf_pipeline, create_wnd_pipeline, create_two_tower_pipeline, create_recommendations_pipeline)
-    return sum((part() for part in parts), start=Pipeline([]))
+    """Predictions, lists and reports of NCF, Wide & Deep and the two-tower model."""
+    click = inference_pipeline("wnd", "recsys2021")
+    return create_ncf_pipeline() + click + create_two_tower_pipeline() + create_recommendations_pipeline()
 
 
 def create_ncf_pipeline() -> Pipeline:

@@ -81,7 +81,7 @@ def rank_recsys2021_candidates(
     from tandem.features.recsys2021_tables import pair_rows
     from tandem.features.spec import FeatureSpec
     from tandem.models.click.config import ClickConfig
-    from tandem.pipelines.inference.wnd_scoring import with_predictions
+    from tandem.pipelines.inference.click_scoring import with_predictions
 
     check_trained_on(model, ClickConfig, spec["fingerprint"])
     by_model = candidates.where(F.col("source") == "model").select("user_id", "tweet_id", "candidate_rank", "source")

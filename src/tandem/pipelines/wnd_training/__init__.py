@@ -1,5 +1,5 @@
-"""Training of Wide & Deep, and of the classical models beside it."""
+"""Training of Wide & Deep and of every other click model, and of the classical models beside it."""
 
-from tandem.pipelines.wnd_training.pipeline import create_pipeline
+from tandem.pipelines.wnd_training.pipeline import create_pipeline, training_pipeline
 
-__all__ = ["create_pipeline"]
+__all__ = ["create_pipeline", "training_pipeline"]

@@ -6,7 +6,7 @@ history and progress:
 
 ```
 def main(spec, ranks):
-    job = WideAndDeepJob.model_validate(spec)
+    job = ClickJob.model_validate(spec)
     keras_threads()
     task = KerasTask(
         name="wnd", title="Wide & Deep", model=model, rows=training_rows,

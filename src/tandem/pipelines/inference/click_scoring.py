@@ -1,4 +1,4 @@
-"""The trained Wide & Deep applied by Spark: rows of any origin, with the model's probability for each."""
+"""A trained click model applied by Spark: rows of any origin, with the model's probability for each."""
 
 import os
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ def with_predictions(rows: DataFrame, model: Path) -> DataFrame:
         return predict_rows(batches, folder)
 
     schema = rows.withColumn("prediction", F.lit(0.0)).schema
-    with _workers_of_their_own(rows.sparkSession, read_config(folder, ClickConfig).parameters.framework):
+    with _workers_of_their_own(rows.sparkSession, read_config(folder, ClickConfig).framework):
         return rows.mapInArrow(predict, schema)
 
 

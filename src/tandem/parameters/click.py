@@ -1,4 +1,4 @@
-"""Parameters of Wide & Deep."""
+"""Parameters of a click model, the same for each of them."""
 
 from typing import Any, Literal
 
@@ -8,8 +8,8 @@ from tandem.parameters.closed import Parameters, Rate
 from tandem.parameters.training import EarlyStoppingParameters, TrainingParameters
 
 
-class WideAndDeepModelParameters(Parameters):
-    """Columns and sizes of Wide & Deep (Cheng et al. 2016)."""
+class ClickModelParameters(Parameters):
+    """Columns and sizes, in the words of Wide & Deep (Cheng et al. 2016); a model says what it makes of them."""
 
     wide_base: tuple[str, ...] = Field(
         default=("author_is_verified", "user_is_verified"),
@@ -58,7 +58,7 @@ class WideAndDeepModelParameters(Parameters):
         return bool(self.embeddings or self.indicators or self.continuous)
 
     @model_validator(mode="after")
-    def _something_to_learn_from(self) -> "WideAndDeepModelParameters":
+    def _something_to_learn_from(self) -> "ClickModelParameters":
         if not self.id_columns:
             raise ValueError("name at least one id column: in wide_base, wide_cross, indicators or embeddings")
         if min(self.hidden_units, default=1) < 1:
@@ -66,7 +66,7 @@ class WideAndDeepModelParameters(Parameters):
         return self
 
 
-class WideAndDeepEarlyStopping(EarlyStoppingParameters):
+class ClickEarlyStopping(EarlyStoppingParameters):
     """Stop when the metric, on rows held out of the training rows, has not improved for ``patience`` epochs."""
 
     metric: Literal["auc", "average_precision", "log_loss"] = Field(
@@ -74,8 +74,8 @@ class WideAndDeepEarlyStopping(EarlyStoppingParameters):
     )
 
 
-class WideAndDeepBaselineParameters(Parameters):
-    """Which classical models are reported beside Wide & Deep (and the constant), on the same rows and columns."""
+class ClickBaselineParameters(Parameters):
+    """Which classical models are reported beside it (and the constant), on the same rows and columns."""
 
     models: tuple[Literal["logistic_regression", "boosted_trees"], ...] = Field(
         default=("logistic_regression", "boosted_trees"), description="in the order of the report"
@@ -87,11 +87,11 @@ class WideAndDeepBaselineParameters(Parameters):
     tree_learning_rate: float = Field(default=0.1, gt=0.0, description="of the boosted trees")
 
 
-class WideAndDeepParameters(TrainingParameters):
-    """Wide & Deep: model, training and baselines."""
+class ClickParameters(TrainingParameters):
+    """A click model: model, training and baselines."""
 
     # Model.
-    model: WideAndDeepModelParameters = Field(default=WideAndDeepModelParameters(), description="columns and sizes")
+    model: ClickModelParameters = Field(default=ClickModelParameters(), description="columns and sizes")
     builder: str | None = Field(
         default=None,
         description="a model of your own: dotted path of a function that builds it (docs/custom_models.md)",
@@ -114,28 +114,18 @@ class WideAndDeepParameters(TrainingParameters):
     rowwise_min_rows: int = Field(
         default=16_384, ge=1, description="tables of at least so many rows are updated in the rows of the batch alone"
     )
-    early_stopping: WideAndDeepEarlyStopping | None = Field(
-        default=WideAndDeepEarlyStopping(),
+    early_stopping: ClickEarlyStopping | None = Field(
+        default=ClickEarlyStopping(),
         description="null trains all epochs; held-out rows are then only reported on",
     )
 
     # Report.
-    baselines: WideAndDeepBaselineParameters = WideAndDeepBaselineParameters()
+    baselines: ClickBaselineParameters = ClickBaselineParameters()
 
     @model_validator(mode="after")
-    def _consistent(self) -> "WideAndDeepParameters":
+    def _consistent(self) -> "ClickParameters":
         if self.builder is None and self.builder_options:
             raise ValueError("builder_options need a builder")
         if self.builder is None and self.framework == "torch":
-            raise ValueError("framework: torch needs a builder (Wide & Deep itself is a Keras model)")
+            raise ValueError("framework: torch needs a builder (without one, a model has its own framework)")
         return self
-
-    @property
-    def title(self) -> str:
-        """What people call the model: a builder's is known by the path of its builder."""
-        return self.builder or "Wide & Deep"
-
-    @property
-    def short_title(self) -> str:
-        """The same for the head of a table's column."""
-        return "W&D" if self.builder is None else self.builder.rpartition(".")[2]
