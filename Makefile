@@ -1,7 +1,7 @@
 # Every target but help and clean sets the environment up first (fast when nothing changed).
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup run test bench doctor clean
+.PHONY: help setup run check lint test bench doctor clean
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 
@@ -19,12 +19,17 @@ setup: ## venv in .venv, the packages pinned in constraints.txt, Horovod (MPI=in
 run: setup ## the main job on generated data
 	@$(BIN)/kedro run
 
-test: setup ## lint, types, rooms and all tests
+check: setup lint ## lint, types, rooms, and the tests that start no Spark, no rank and no server: two minutes
+	@$(BIN)/pytest --light
+
+test: setup lint ## lint, types, rooms and all tests
+	@$(BIN)/pytest --durations=25
+
+lint:
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/pytest
 
 bench: setup ## our training beside what a user would write instead
 	@$(BIN)/python -m benchmarks

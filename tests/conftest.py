@@ -49,6 +49,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("fuzz", "odd logs for the readers")
     group.addoption("--fuzz-tables", type=int, default=40, help="how many logs are tried")
     group.addoption("--fuzz-seed", type=int, default=0, help="the first log's seed; each has one of its own")
+    parser.addoption("--light", action="store_true", help="only tests that start no Spark, no rank and no server")
+
+
+# What a test, or its module, has that starts processes: `make check` leaves them to `make test`.
+STARTING_FIXTURES = {"spark", "finished", "finished_recsys2021", "running_s3", "project"}
+STARTING_NAMES = {"launch", "launching_process", "launches", "subprocess", "CliRunner", "Project", "TwoHosts", "main"}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--light"):
+        return
+    heavy = [item for item in items if _starts_processes(item)]
+    config.hook.pytest_deselected(items=heavy)
+    items[:] = [item for item in items if item not in set(heavy)]
+
+
+def _starts_processes(item: pytest.Item) -> bool:
+    fixtures = set(getattr(item, "fixturenames", ()))
+    module = vars(getattr(item, "module", item))
+    return bool(item.get_closest_marker("slow") or fixtures & STARTING_FIXTURES or STARTING_NAMES & module.keys())
 
 
 @pytest.fixture(scope="session")
