@@ -16,7 +16,8 @@ from tandem.sources.tables.text_files import TextFile, look_into_text
 from tandem.storage.filesystems import explaining_reads, open_binary, size_of
 from tandem.storage.locations import Location, RemotePath, location
 
-PARQUET = b"PAR1"
+PARQUET = (b"PAR1", b"PARE")
+"""The first bytes of a file; the second those of one with an encrypted footer."""
 _FOLDER = re.compile(r"([^/=]+)=([^/]*)")
 _NOTHING = "__HIVE_DEFAULT_PARTITION__"
 
@@ -149,7 +150,7 @@ def _has_content(path: Location) -> bool:
 
 def _is_parquet(path: Location) -> bool:
     with open_binary(path) as file:
-        return file.read(len(PARQUET)) == PARQUET
+        return file.read(len(PARQUET[0])) in PARQUET
 
 
 def _check_forms(place: Location, files: Sequence[Location], of_parquet: Sequence[Location]) -> None:

@@ -64,7 +64,7 @@ def sample(place: Location, most: int = ROWS) -> Sample:
     if not files:
         raise UserError(f"{place} is missing, or has nothing in it; name a file or a folder of files")
     with open_binary(files[0]) as file:
-        is_parquet = file.read(len(PARQUET)) == PARQUET
+        is_parquet = file.read(len(PARQUET[0])) in PARQUET
     found = _parquet(place, files, most) if is_parquet else _texts(place, files, most)
     if not found.looked_at:
         raise UserError(f"{place} has no rows; name a file or a folder with some")
