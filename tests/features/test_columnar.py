@@ -15,8 +15,8 @@ from pyspark.sql import functions as F  # noqa: N812
 from tandem.errors import UserError
 from tandem.features import columnar
 from tandem.features.applying import apply
-from tandem.features.columnar import Encoder
-from tandem.features.columnar.log1p import log1p
+from tandem.features.columnar import Encoder, RowEncoder
+from tandem.features.columnar.log1p import log1p, log1p_of_one
 from tandem.features.draws import seeded_hash, seeded_text_hash
 from tandem.features.hashing import cross_hash, hash_encode
 from tandem.features.spec import (
@@ -277,6 +277,20 @@ def test_one_row_alone_is_encoded_as_among_many(table, encoder, both):
         assert_equal(alone, both[0].slice(row, 1))
 
 
+def test_one_row_of_plain_values_is_encoded_as_in_columns(table, encoder, both):
+    by_row = RowEncoder(encoder)
+    for row, values in enumerate(table.to_pylist()):
+        values["float"] = None if values["float"] is None else np.float32(values["float"])
+        one = by_row.encode(values)
+        assert tuple(one) == encoder.names
+        alone = pa.record_batch({name: pa.array([one[name]], type_) for name, type_ in _types(both[0])})
+        assert_equal(alone, both[0].slice(row, 1))
+
+
+def _types(batch):
+    return zip(batch.column_names, batch.schema.types, strict=True)
+
+
 def test_a_document_is_applied_as_what_it_was_made_of(table, fitted, both):
     spec = FeatureSpec(num_users=1, num_items=1, num_training_rows=1, features=tuple(fitted[0]))
     read = FeatureSpec.from_json(json.loads(json.dumps(spec.to_json())))
@@ -383,16 +397,21 @@ def test_logarithms_are_those_of_java_in_all_their_bits(spark):
     rows = pa.table({"row": pa.array(range(len(numbers)), pa.int32()), "x": numbers})
     expected = spark.createDataFrame(rows).select("row", F.log1p("x").alias("log")).toArrow().sort_by("row")
     np.testing.assert_array_equal(log1p(numbers).view(np.int64), expected["log"].to_numpy().view(np.int64))
+    one_by_one = np.array([log1p_of_one(number) for number in numbers.tolist()])
+    np.testing.assert_array_equal(one_by_one.view(np.int64), expected["log"].to_numpy().view(np.int64))
 
 
-def make(**columns):
+def plain_features():
     of = {"table": "user"}
-    features = [
+    return [
         VocabularyFeature(name="city_id", column="city", size=2, values=("x",), **of),
         ScaledFeature(name="price_scaled", column="price", min=0.0, max=1.0, **of),
         BagFeature(name="tags", column="tags", size=2, values=("a",), **of),
     ]
-    return Encoder.of(features).encode({"city": ["x"], "price": [0.5], "tags": [["a"]]} | columns)
+
+
+def make(**columns):
+    return Encoder.of(plain_features()).encode({"city": ["x"], "price": [0.5], "tags": [["a"]]} | columns)
 
 
 @pytest.mark.parametrize(
@@ -431,3 +450,24 @@ def test_a_column_or_a_table_that_is_not_given_is_named():
         Encoder.of([cross])
     with pytest.raises(UserError, match="there is no feature nobody; name one of user"):
         Encoder.of([far], {"user": pa.table({"value": ["a"], "id": [1]})}, names=["nobody"])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"city": datetime.datetime(2020, 1, 1)},
+            "feature city_id: a value of its column cannot be read: datetime",
+        ),
+        ({"price": "0.5"}, "feature price_scaled: a value of its column cannot be read: it is a text, and should be a"),
+        ({"tags": "a"}, "feature tags: a value of its column cannot be read: it is no list"),
+    ],
+)
+def test_a_value_of_a_row_that_cannot_be_read_is_named_in_one_line(values, message):
+    encoder = RowEncoder(Encoder.of(plain_features()))
+    row = {"city": "x", "price": 0.5, "tags": ["a"]}
+    assert encoder.encode(row) == {"city_id": 1, "price_scaled": 0.5, "tags": [1]}
+    with pytest.raises(UserError, match=message):
+        encoder.encode(row | values)
+    with pytest.raises(UserError, match="there is no column price, which the feature price_scaled reads"):
+        encoder.encode({"city": "x", "tags": []})

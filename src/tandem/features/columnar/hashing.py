@@ -26,10 +26,15 @@ def cross_hash(parts: Sequence[Ids], buckets: int) -> Ids:
     """Id 1..buckets of several ids together, by the hash of their texts, int32 [n]."""
     if len(parts[0]) < FEW_ROWS:
         rows = zip(*(part.tolist() for part in parts), strict=True)
-        hashes = [hash_text(SEPARATOR.join(map(str, row)).encode()) for row in rows]
-        return _buckets(np.array(hashes, np.uint64), buckets)
+        return np.array([cross_hash_of_one(row, buckets) for row in rows], np.int32)
     texts = [pa.array(part).cast(pa.string()) for part in parts]
     return _buckets(hash_texts(pc.binary_join_element_wise(*texts, SEPARATOR)), buckets)
+
+
+def cross_hash_of_one(parts: Sequence[object], buckets: int) -> int:
+    """The same of one row's ids."""
+    found = hash_text(SEPARATOR.join(map(str, parts)).encode())
+    return (found - (found >> 63 << 64)) % buckets + 1
 
 
 def seeded_hash(seed: int, purpose: str, *keys: pa.Array) -> npt.NDArray[np.int64]:

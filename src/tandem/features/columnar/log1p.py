@@ -3,6 +3,8 @@
 The algorithm and its constants are those of Sun's fdlibm (``s_log1p.c``), which ``StrictMath`` is defined by.
 """
 
+from math import frexp, isfinite, ldexp
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,6 +13,7 @@ Doubles = npt.NDArray[np.float64]
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 _TINY, _SMALL = 2.0**-54, 2.0**-29
 _HALF_OCTAVE = 0x3FDA827A << 32  # about sqrt(2) - 1: below it x itself is small enough
+_NEAR = float(np.int64(_HALF_OCTAVE).view(np.float64))
 _FRACTION = (1 << 52) - 1
 _POLYNOMIAL = (
     6.666666666666735130e-01,
@@ -21,6 +24,7 @@ _POLYNOMIAL = (
     1.531383769920937332e-01,
     1.479819860511658591e-01,
 )
+_DESCENDING = _POLYNOMIAL[-2::-1]
 
 
 def log1p(x: Doubles) -> Doubles:
@@ -32,6 +36,43 @@ def log1p(x: Doubles) -> Doubles:
         found = np.where(high == 0, _near_one(exponent, f, half_square, low), _series(exponent, f, half_square, low))
         found = np.where(x < _SMALL, np.where(x < _TINY, x, x - x * x * 0.5), found)
         return np.where(np.isfinite(x), found, x + x)
+
+
+def log1p_of_one(x: float) -> float:
+    """The same of one number: fdlibm's own steps, one after the other."""
+    if x < _SMALL:
+        return x if x < _TINY else x - x * x * 0.5
+    if not isfinite(x):
+        return x
+    exponent, f, correction, high = 0, x, 0.0, 1
+    if x >= _NEAR:
+        exponent, f, correction, high = _reduced_one(x)
+    half_square = 0.5 * f * f
+    low = exponent * _LN2_LOW + correction
+    if high == 0:
+        if f == 0.0:
+            return exponent * _LN2_HIGH + low
+        return exponent * _LN2_HIGH - ((half_square * (1.0 - 0.66666666666666666 * f) - low) - f)
+    s = f / (2.0 + f)
+    z = s * s
+    rest = _POLYNOMIAL[-1]
+    for factor in _DESCENDING:
+        rest = factor + z * rest
+    rest = s * (half_square + z * rest)
+    return f - (half_square - rest) if exponent == 0 else exponent * _LN2_HIGH - ((half_square - (rest + low)) - f)
+
+
+def _reduced_one(x: float) -> tuple[int, float, float, int]:
+    """As ``_reduced``."""
+    large = x >= 2.0**53
+    u = x if large else 1.0 + x
+    mantissa, exponent = frexp(u)  # u is mantissa * 2^exponent, the mantissa from 1/2 up to 1
+    exponent -= 1
+    correction = 0.0 if large else (1.0 - (u - x) if exponent > 0 else x - (u - 1.0)) / u
+    high = int(ldexp(mantissa, 21)) & 0xFFFFF
+    if high < 0x6A09E:
+        return exponent, mantissa * 2.0 - 1.0, correction, high
+    return exponent + 1, mantissa - 1.0, correction, (0x100000 - high) >> 2
 
 
 def _reduced(x: Doubles) -> tuple[Doubles, Doubles, Doubles, npt.NDArray[np.int64]]:
@@ -62,7 +103,7 @@ def _series(exponent: Doubles, f: Doubles, half_square: Doubles, low: Doubles) -
     s = f / (2.0 + f)
     z = s * s
     rest = np.full_like(z, _POLYNOMIAL[-1])
-    for factor in reversed(_POLYNOMIAL[:-1]):
+    for factor in _DESCENDING:
         rest = factor + z * rest
     rest = s * (half_square + z * rest)
     plain = f - (half_square - rest)

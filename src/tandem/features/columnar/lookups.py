@@ -1,6 +1,9 @@
 """Numbers that are looked up by the texts of one column or several."""
 
 from collections.abc import Sequence
+from ctypes import c_float
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +40,20 @@ class Lookup:
                 return np.full(len(keys), self._missing, np.float32)
             found = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
             return np.where(self._keys[found] == keys, self._numbers[found], self._missing).astype(np.float32)
+
+    def number(self, values: Sequence[Any]) -> float:
+        """The number of one row's keys, to the precision of float32."""
+        key = 0
+        for matcher, size, value in zip(self._matchers, self._sizes, values, strict=True):
+            place = matcher.place(value)
+            if place < 0:
+                return c_float(self._missing).value
+            key = key * size + place
+        return c_float(self._by_key.get(key, self._missing)).value
+
+    @cached_property
+    def _by_key(self) -> dict[int, float]:
+        return dict(zip(self._keys.tolist(), self._numbers.tolist(), strict=True))
 
     def _together(self, places: Sequence[Ids]) -> npt.NDArray[np.int64]:
         """One number for the places of a row's texts; -1 where a text is in no key."""

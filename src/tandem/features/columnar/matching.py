@@ -4,8 +4,10 @@ A few rows are looked up in a dict, many by Arrow's hash table. Large vocabulari
 Spark joins them by: 12 bytes a value, whatever its length.
 """
 
+import datetime
 import re
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +67,22 @@ class Matcher:
             raise UserError(f"feature {self._name}: {type_} is not looked up as a text; convert it to text first")
         return self._places_of_texts(values if kinds.is_string(type_) else values.cast(pa.string()))
 
+    def place(self, value: Any) -> int:
+        """The place of one value; -1 for None and for what is not in the list.
+
+        Raises:
+            TypeError: the value is none whose text is that of Spark.
+        """
+        if value is None:
+            return _NOTHING
+        if isinstance(value, float | np.float32):
+            type_ = pa.float32() if isinstance(value, np.float32) else pa.float64()
+            return int(self._places_of_floats(pa.array([value], type_))[0])
+        text = _text(value)
+        if not self._hashed:
+            return self._by_text.get(text, _NOTHING)
+        return int(self._places_of_hashes(pa.array([text]))[0])
+
     def _places_of_texts(self, texts: pa.Array) -> Ids:
         if self._hashed:
             return self._places_of_hashes(texts)
@@ -109,6 +127,21 @@ class Matcher:
             unique, first = np.unique(keys, return_index=True)
             self._of_width[width] = unique, np.array([place for _, place in texts], np.int32)[first]
         return self._of_width[width]
+
+
+def _text(value: Any) -> str:
+    """What Spark casts a value to."""
+    match value:
+        case str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value)
+        case datetime.date() if not isinstance(value, datetime.datetime):
+            return value.isoformat()
+        case _:
+            raise TypeError(f"{type(value).__name__} is not looked up as a text")
 
 
 def _is_text(type_: pa.DataType) -> bool:

@@ -1,7 +1,7 @@
 """Numbers scaled as Spark's expressions do, to the same bits: NaN stands for no value all the way."""
 
+import math
 from collections.abc import Sequence
-from math import log1p as log1p_of_one
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +19,11 @@ class Scaler:
 
     def __init__(self, features: Sequence[Scaled]) -> None:
         """Keep the ranges of the features."""
-        logged = [isinstance(feature, ScaledFeature) and feature.log for feature in features]
-        ends = [_ends(feature, log) for feature, log in zip(features, logged, strict=True)]
-        self._logged = np.array(logged, bool)
-        self._low = np.array([[low] for low, _ in ends], np.float64)
-        self._range = np.array([[high - low] for low, high in ends], np.float64)
-        self._constant = np.array([[high <= low] for low, high in ends], bool)
+        ranges = [ends(feature) for feature in features]
+        self._logged = np.array([logged for _, _, logged in ranges], bool)
+        self._low = np.array([[low] for low, _, _ in ranges], np.float64)
+        self._range = np.array([[high - low] for low, high, _ in ranges], np.float64)
+        self._constant = np.array([[high <= low] for low, high, _ in ranges], bool)
         self._missing = np.array([[feature.missing] for feature in features], np.float64)
 
     def scale(self, numbers: Doubles) -> Floats:
@@ -69,7 +68,8 @@ def _at_least(numbers: Doubles, low: float) -> Doubles:
     return np.where(low > numbers, low, numbers)
 
 
-def _ends(feature: Scaled, log: bool) -> tuple[float, float]:
-    if not log:
-        return feature.min, feature.max
-    return log1p_of_one(max(feature.min, 0.0)), log1p_of_one(max(feature.max, 0.0))
+def ends(feature: Scaled) -> tuple[float, float, bool]:
+    """The range that is scaled to 0..1, and whether it is that of the logarithms."""
+    if isinstance(feature, MinMaxFeature) or not feature.log:
+        return feature.min, feature.max, False
+    return math.log1p(max(feature.min, 0.0)), math.log1p(max(feature.max, 0.0)), True

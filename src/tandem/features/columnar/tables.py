@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,10 @@ class Vocabulary:
 
     matcher: Matcher
     ids: npt.NDArray[np.int32]
+
+    def of_one(self, value: Any) -> int:
+        """The id of one value; 0 for None and the unknown."""
+        return int(self.ids[self.matcher.place(value)])
 
     def of(self, values: pa.Array) -> npt.NDArray[np.int32]:
         """The id of each value, int32 [n]; 0 for null and the unknown."""

@@ -98,7 +98,7 @@ class ScaledFeature(Source):
     log: bool = False
 
     @property
-    def missing(self) -> Encoded:
+    def missing(self) -> float:
         """The lower end of the range."""
         return 0.0
 
@@ -112,7 +112,7 @@ class MinMaxFeature(Source):
     mean: float
 
     @property
-    def missing(self) -> Encoded:
+    def missing(self) -> float:
         """The mean, scaled."""
         if self.max <= self.min:
             return 0.0
@@ -141,7 +141,7 @@ class FillFeature(Source):
     value: Finite
 
     @property
-    def missing(self) -> Encoded:
+    def missing(self) -> float:
         """The value that stands for it."""
         return self.value
 
@@ -154,7 +154,7 @@ class ZScoreFeature(Source):
     deviation: Finite = Field(ge=0.0, description="of the population")
 
     @property
-    def missing(self) -> Encoded:
+    def missing(self) -> float:
         """The mean."""
         return 0.0
 
@@ -165,7 +165,7 @@ class MissingFeature(Source):
     kind: Literal["missing"] = "missing"
 
     @property
-    def missing(self) -> Encoded:
+    def missing(self) -> float:
         """What it is there to say."""
         return 1.0
 

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from tandem.features.spec.base import Encoded, Finite, Named, Statistic
+from tandem.features.spec.base import Finite, Named, Statistic
 
 
 class _Lookup(Named):
@@ -41,7 +41,7 @@ class TargetEncodingFeature(_Lookup):
         return (self.column,)
 
     @property
-    def missing(self) -> Encoded:
+    def missing(self) -> float:
         """The mean of all training rows, which a value that training did not see has, too."""
         return self.mean
 
@@ -56,6 +56,6 @@ class GroupStatisticFeature(_Lookup):
     default: Finite = Field(description="0 for counts and sums; otherwise the statistic of all training rows")
 
     @property
-    def missing(self) -> Encoded:
+    def missing(self) -> float:
         """Of a group that training did not see, too."""
         return self.default
