@@ -64,8 +64,10 @@ TABLES_RULES = (
 )
 
 WND_RULES = (
-    "Together: `early_stopping` needs a `validation_fraction` above 0, and `builder_options` and `framework: torch` "
-    "need a `builder`. Columns are those of `data/05_model_input/wnd`."
+    "`wnd` is Wide & Deep; every [other click model](custom_models.md#a-click-model-beside-the-others), as DeepFM, "
+    "has a block of its own name with the same parameters, and its values in `conf/base/parameters_NAME.yml`. Together: "
+    "`early_stopping` needs a `validation_fraction` above 0, and `builder_options` and `framework: torch` need a "
+    "`builder`. Columns are those of `data/05_model_input/wnd`."
 )
 
 TWO_TOWER_RULES = (

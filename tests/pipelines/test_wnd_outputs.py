@@ -1,4 +1,4 @@
-"""What a whole run of Wide & Deep publishes, on generated rows."""
+"""What whole runs of Wide & Deep and of DeepFM publish, on generated rows."""
 
 import json
 import os
@@ -120,6 +120,36 @@ def test_a_pytorch_model_of_ones_own_goes_the_whole_way(
     chart = json.loads(again.path(f"{REPORTS}/comparison.json").read_text())
     assert chart["layout"]["title"]["text"].startswith("own_models.build_small against baselines")
     assert again.content(str(ranked.relative_to(again.folder))) != before
+
+
+@pytest.mark.slow
+def test_deepfm_goes_the_whole_way_and_stands_beside_wide_and_deep(
+    finished_recsys2021: Project, tmp_path: Path
+) -> None:
+    """On the same rows, with files of the same names; nothing of Wide & Deep's is touched."""
+    again = finished_recsys2021.copy(tmp_path / "again")
+    before = again.content("data")
+    nodes = "train_deepfm,evaluate_deepfm_baselines,predict_deepfm_test,report_deepfm"
+    parameters = "distributed.num_ranks=2,deepfm.epochs=2,deepfm.baselines.trees=10"
+    done = again.run("--nodes", nodes, "--params", parameters, tags="deepfm")
+    assert done.code == 0, done.err
+    assert before.items() <= again.content("data").items()
+    wnd, deepfm = report(again), json.loads(again.path("data/08_reporting/deepfm/metrics.json").read_text())
+    assert deepfm.keys() == wnd.keys()
+    assert set(deepfm["model"]) == METRICS
+    for name in ("dataset", "train_rows", "test_rows", "test_positives", "feature_spec_fingerprint"):
+        assert deepfm["data"][name] == wnd["data"][name]
+    reported = {path.name for path in again.path("data/08_reporting/deepfm").iterdir()}
+    assert reported == {path.name for path in again.path(REPORTS).iterdir()}
+    assert {path.name for path in again.path("data/06_models/deepfm").iterdir()} == {"config.json", "model.keras"}
+    rows = read_columns(again.path("data/07_model_output/deepfm/test_predictions.parquet"), ("label", "prediction"))
+    assert ((rows["prediction"] >= 0.5) == rows["label"]).mean() == pytest.approx(deepfm["model"]["accuracy"])
+    assert [*deepfm["baselines"]] == [*wnd["baselines"]]
+    assert ["metric", "DeepFM", "W&D", "constant"] in [line.split()[:4] for line in (done.out + done.err).splitlines()]
+    report_again = again.run("--nodes", "report_wnd", tags="wnd")
+    heads = [line.split()[:4] for line in (report_again.out + report_again.err).splitlines()]
+    assert ["metric", "W&D", "DeepFM", "constant"] in heads
+    assert report(again) == wnd
 
 
 @pytest.mark.parametrize("framework", list(POOLS))

@@ -1,4 +1,4 @@
-"""Small PyTorch models in the place of Wide & Deep, as a user would build them, for tests."""
+"""Small PyTorch models in the place of a click model, as a user would build them, for tests."""
 
 from collections.abc import Mapping, Sequence
 

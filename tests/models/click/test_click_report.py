@@ -9,25 +9,25 @@ import pytest
 
 from tandem.evaluation.report import Report
 from tandem.models.click.config import ClickConfig
-from tandem.models.click.report import TestedModel, beside, click_report, log_report
+from tandem.models.click.report import EvaluatedModel, beside, click_report, log_report
 from tandem.parameters import ClickParameters
 
 QUALITY = {"data": {"dataset": "planted", "source": "here", "generated": True}, "best_auc": 0.8}
 BASELINES = {"constant": {"metrics": {"auc": 0.5}, "settings": {}, "seconds": 0.0}}
 
 
-def of_model(name: str, builder: str | None = None, spec: str = "a", rows: int = 40) -> TestedModel:
+def evaluated(name: str, builder: str | None = None, spec: str = "a", rows: int = 40) -> EvaluatedModel:
     config = ClickConfig(tag=name, parameters=ClickParameters(builder=builder), sizes={}, feature_spec_fingerprint=spec)
     rng = np.random.default_rng(len(name))
-    return TestedModel(config, np.arange(rows) % 2, rng.random(rows), train_rows=100)
+    return EvaluatedModel(config, np.arange(rows) % 2, rng.random(rows), train_rows=100)
 
 
-def report(model: TestedModel, seed: int = 1) -> Report:
+def report(model: EvaluatedModel, seed: int = 1) -> Report:
     return json.loads(json.dumps(click_report(model, QUALITY, BASELINES, [{"epoch": 1}], seed)))
 
 
 def test_the_table_has_a_column_of_the_other_model(caplog: pytest.LogCaptureFixture) -> None:
-    wnd, deepfm = of_model("wnd"), of_model("deepfm")
+    wnd, deepfm = evaluated("wnd"), evaluated("deepfm")
     own, other = report(wnd), report(deepfm)
     found = beside("wnd", own, {"wnd": own, "deepfm": other, "ncf": other})
     assert found == {"DeepFM": other["model"]}
@@ -42,13 +42,13 @@ def test_the_table_has_a_column_of_the_other_model(caplog: pytest.LogCaptureFixt
 
 @pytest.mark.parametrize(
     "other",
-    [report(of_model("deepfm", spec="b")), report(of_model("deepfm", rows=42)), report(of_model("deepfm"), seed=2)],
+    [report(evaluated("deepfm", spec="b")), report(evaluated("deepfm", rows=42)), report(evaluated("deepfm"), seed=2)],
     ids=["another feature spec", "other test rows", "another seed"],
 )
 def test_figures_of_other_rows_are_not_put_beside(other: dict[str, Any]) -> None:
-    assert beside("wnd", report(of_model("wnd")), {"deepfm": other}) == {}
+    assert beside("wnd", report(evaluated("wnd")), {"deepfm": other}) == {}
 
 
 def test_a_model_of_ones_own_in_the_others_place_has_its_own_name() -> None:
-    other = report(of_model("deepfm", builder="my_package.dcn.build"))
-    assert list(beside("wnd", report(of_model("wnd")), {"deepfm": other})) == ["build"]
+    other = report(evaluated("deepfm", builder="my_package.dcn.build"))
+    assert list(beside("wnd", report(evaluated("wnd")), {"deepfm": other})) == ["build"]

@@ -49,9 +49,8 @@ def with_drawn_weights(model: keras.Model) -> dict[str, npt.NDArray[np.float64]]
     found = {}
     for weight in model.weights:
         if weight.dtype == "float32":
-            weight.assign(
-                rng.uniform(0.1, 1.0, weight.shape) * (1.0 if "moving" in weight.path else rng.choice([-1, 1]))
-            )
+            sign = 1.0 if "moving" in weight.path else rng.choice([-1.0, 1.0], weight.shape)
+            weight.assign(sign * rng.uniform(0.1, 1.0, weight.shape))
             found[weight.path.removeprefix("deepfm/")] = weight.numpy().astype(np.float64)
     return found
 
@@ -98,7 +97,7 @@ def test_it_learns_planted_rows_and_publishes_what_it_learnt(tmp_path: Path, pre
     assert max(record["val_auc"] for record in history) > 0.65
     assert [event["epoch"] for event in events if event["event"] == "epoch"] == list(range(1, len(history) + 1))
     rows = columns(50, seed=1)
-    inputs = {name: values for name, values in rows.items() if name in job.sizes or name == "age"}
+    inputs = {name: rows[name] for name in ("user", "author", "media", "age")}
     logits = trainer.task.model(inputs, training=False).numpy()[:, 0]
     scorer = load_scorer(job.staging / "model")
     tolerance = 0.02 if precision == "bf16" else 1e-6

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class TestedModel:
+class EvaluatedModel:
     """A trained model and its test rows: labels and probabilities [rows], and the number of its training rows."""
 
     config: ClickConfig
@@ -30,7 +30,7 @@ class TestedModel:
     train_rows: int
 
     @classmethod
-    def read(cls, config: ClickConfig, predictions: Location, train: Location) -> "TestedModel":
+    def read(cls, config: ClickConfig, predictions: Location, train: Location) -> "EvaluatedModel":
         """From the folder of the test rows with their predictions, and that of the training rows."""
         rows = read_columns(predictions, ("label", "prediction"))
         return cls(config, rows["label"], rows["prediction"], len(read_columns(train, ("label",))["label"]))
@@ -46,7 +46,7 @@ class TestedModel:
 
 
 def click_report(
-    tested: TestedModel,
+    tested: EvaluatedModel,
     quality: Mapping[str, Any],
     baselines: Mapping[str, Mapping[str, Any]],
     history: Sequence[Mapping[str, Any]],
@@ -87,7 +87,9 @@ def beside(name: str, report: Report, reports: Mapping[str, Report]) -> dict[str
     }
 
 
-def log_report(tested: TestedModel, report: Report, quality: Mapping[str, Any], others: Mapping[str, Metrics]) -> None:
+def log_report(
+    tested: EvaluatedModel, report: Report, quality: Mapping[str, Any], others: Mapping[str, Metrics]
+) -> None:
     """Say what came out: a table with a column for each model and baseline, and whether a baseline is better.
 
     others: metrics of other models on the same rows, by the head of their columns.

@@ -6,7 +6,7 @@ from tandem.pipelines.data_processing import recsys2021_nodes as nodes
 
 
 def create_recsys2021_pipeline(**_: object) -> Pipeline:
-    """Raw rows to the rows of Wide & Deep and the two-tower model, the feature spec and the feature tables."""
+    """Raw rows to the rows of click models and the two-tower model, the feature spec and the feature tables."""
     return Pipeline(
         [
             Node(

@@ -48,10 +48,10 @@ def report_on(name: str) -> Callable[..., tuple[dict[str, Any], Figure, Figure, 
         from tandem.evaluation.charts import calibration_curve, comparison, loss_curves
         from tandem.evaluation.classification import ClassificationSums
         from tandem.models.click.config import ClickConfig
-        from tandem.models.click.report import TestedModel, beside, click_report, log_report
+        from tandem.models.click.report import EvaluatedModel, beside, click_report, log_report
 
         config = read_config(model, ClickConfig)
-        tested = TestedModel.read(config, predictions, train)
+        tested = EvaluatedModel.read(config, predictions, train)
         report = click_report(tested, quality, baselines, history, seed)
         log_report(tested, report, quality, beside(name, report, reports))
         return (
