@@ -112,7 +112,7 @@ def test_min_max(table, frame, later):
     expected = scaler.transform(known[["price", "stars"]])
     found = np.column_stack([column(scaled, "price"), column(scaled, "stars")])
     np.testing.assert_allclose(found, expected, atol=1e-7)
-    mean = scaler.transform([[table.price.mean(), table.stars.mean()]])[0, 0]
+    mean = scaler.transform(table[["price", "stars"]].mean().to_frame().T)[0, 0]
     assert column(apply(later, fitted), "price") == pytest.approx([1.0, mean, 0.0], abs=1e-7)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F  # noqa: N812
 
-from tandem.features.lookups import lookup_place
+from tandem.features.lookups import LookupPlace, in_a_table, in_the_feature
 from tandem.features.numbers import finite, stable_column, without_nan
 from tandem.features.spec import GroupStatisticFeature, Statistic, Table
 from tandem.features.vocabulary import key_text
@@ -25,7 +25,7 @@ def fit_group_statistics(
 
     ``count`` is of values. NaN is missing as null is. A group needs a value in each of the keys. A table has ``value``
     (the texts of the keys as one) and ``number``. With a ``folder`` the tables are to be written there, as
-    ``<name>.parquet``; else the numbers stand in the features. One job for all rows, and one for each statistic.
+    ``<name>.parquet``; else the numbers stand in the features. Two jobs; with a ``folder`` one more per statistic.
     """
     types = dict(train.dtypes)
     wanted = {f"{column}_{of}": (column, of) for column, some in statistics.items() for of in some}
@@ -39,6 +39,7 @@ def fit_group_statistics(
         name: grouped.select("value", F.col(name).alias("number")).dropna(subset=["value", "number"])
         for name in aggregates
     }
+    places = _in_the_features(grouped, wanted) if folder is None else _in_tables(tables, folder)
     features = tuple(
         GroupStatisticFeature(
             name=name,
@@ -47,11 +48,21 @@ def fit_group_statistics(
             column=column,
             statistic=of,
             default=0.0 if of in ("count", "sum") else finite(overall[name] or 0.0, column),
-            **lookup_place(tables[name], None if folder is None else f"{folder}/{name}.parquet", column),
+            **places[name],
         )
         for name, (column, of) in wanted.items()
     )
     return features, tables
+
+
+def _in_the_features(grouped: DataFrame, wanted: Mapping[str, tuple[str, Statistic]]) -> dict[str, LookupPlace]:
+    rows = grouped.dropna(subset=["value"]).collect()
+    found = {name: [(row["value"], row[name]) for row in rows if row[name] is not None] for name in wanted}
+    return {name: in_the_feature(found[name], column) for name, (column, _) in wanted.items()}
+
+
+def _in_tables(tables: Mapping[str, DataFrame], folder: str) -> dict[str, LookupPlace]:
+    return {name: in_a_table(table, f"{folder}/{name}.parquet") for name, table in tables.items()}
 
 
 def difference_lag(

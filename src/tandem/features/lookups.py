@@ -1,5 +1,6 @@
 """Where the numbers of a lookup feature stand: in the feature itself, or in a table that it names."""
 
+from collections.abc import Iterable
 from typing import TypedDict
 
 from pyspark.sql import DataFrame
@@ -17,15 +18,18 @@ class LookupPlace(TypedDict):
     digest: str | None
 
 
-def lookup_place(table: DataFrame, path: str | None, column: str) -> LookupPlace:
-    """The fields for a table of ``value`` and ``number``, values ascending; one job.
+def in_the_feature(found: Iterable[tuple[str, float]], column: str) -> LookupPlace:
+    """The fields for values and their numbers, values ascending.
 
     Raises:
-        UserError: numbers in the feature are infinite, as ``column``, which they are of, has such values.
+        UserError: numbers are infinite, as ``column``, which they are of, has such values.
     """
-    if path is None:
-        found = sorted((row["value"], row["number"]) for row in table.select("value", "number").collect())
-        values, numbers = tuple(value for value, _ in found), tuple(finite(number, column) for _, number in found)
-        return {"values": values, "numbers": numbers, "path": None, "digest": None}
+    pairs = sorted(found)
+    numbers = tuple(finite(number, column) for _, number in pairs)
+    return {"values": tuple(value for value, _ in pairs), "numbers": numbers, "path": None, "digest": None}
+
+
+def in_a_table(table: DataFrame, path: str) -> LookupPlace:
+    """The fields for a table of ``value`` and ``number`` that is to be written at a path; one job."""
     (row,) = table.agg(F.bit_xor(F.xxhash64("value", "number")).alias("digest")).collect()
     return {"values": None, "numbers": None, "path": path, "digest": f"{(row['digest'] or 0) % 2**64:016x}"}

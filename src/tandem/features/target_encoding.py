@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F  # noqa: N812
 
 from tandem.features.draws import seeded_text_hash
-from tandem.features.lookups import lookup_place
+from tandem.features.lookups import in_a_table, in_the_feature
 from tandem.features.numbers import finite, stable, stable_column
 from tandem.features.spec import Table, TargetEncodingFeature
 
@@ -37,7 +37,10 @@ def fit_target_encoding(
     sums = _sums(known, [F.col(column)], target).where(F.col("value").isNotNull())
     number = stable_column(_smoothed(F.col("sum"), F.col("count"), mean, smooth))
     numbers = sums.select("value", number.alias("number"))
-    place = lookup_place(numbers, path, target)
+    if path is None:
+        place = in_the_feature(((row["value"], row["number"]) for row in numbers.collect()), target)
+    else:
+        place = in_a_table(numbers, path)
     feature = TargetEncodingFeature(name=output, table=table, column=column, mean=mean, smooth=smooth, **place)
     return feature, numbers
 
