@@ -62,13 +62,13 @@ def on(path: Path) -> tuple[str, str]:
         ("ncf.model.hidden_units=[0]", "ncf.model.hidden_units.0: expected at least 1, found 0"),
         ("wnd.model.hidden_units=[-4]", "wnd.model: hidden_units must all be at least 1"),
         ("two_tower.model.hidden_units=[0]", "two_tower.model.hidden_units.0: expected at least 1, found 0"),
-        ("ncf.split=halves", "ncf.split: expected 'random', 'leave_one_out' or 'temporal', found 'halves'"),
+        ("ncf.split=halves", "ncf.split: expected 'random', 'leave_one_out', 'temporal' or 'given', found 'halves'"),
         ("ncf=5", "ncf: expected a block of parameters, found 5"),
         ("seed=abc", "seed: expected a whole number, found 'abc'"),
         ("seed=-1", "seed: expected at least 0, found -1"),
         ("seed=4294967296", "seed: expected less than 2147483648, found 4294967296"),
         ("distributed.num_ranks=0", "distributed.num_ranks: expected 'auto' or at least 1, found 0"),
-        ("movielens=ml-10m", "movielens: expected 'synthetic', 'ml-100k', 'ml-1m' or 'parquet', found 'ml-10m'"),
+        ("movielens=ml-10m", "movielens: expected 'synthetic', 'ml-100k' or 'ml-1m', found 'ml-10m'"),
     ],
 )
 def test_a_wrong_parameter_is_named(attempts: Project, parameter: str, line: str) -> None:

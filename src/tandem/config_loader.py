@@ -8,7 +8,7 @@ import contextlib
 import copy
 import glob
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -138,14 +138,21 @@ class ConfigLoader(OmegaConfigLoader):
         self._first_files[key] = files | self._first_files.get(key, {})
 
     def _merge_and_resolve(self, key: str, config_per_file: dict[Path, DictConfig]) -> dict[str, Any]:
-        names = {file: {str(name) for name in some} for file, some in config_per_file.items()}  # merging changes them
+        before = {file: OmegaConf.to_container(some) for file, some in config_per_file.items()}  # merging changes them
         try:
             merged: dict[str, Any] = super()._merge_and_resolve(key, config_per_file)
         except OmegaConfBaseException as error:
             name = str(error.full_key or "")
-            file = next((file for file, some in names.items() if name.partition(".")[0] in some), None)
+            file = next((file for file, some in before.items() if _has(some, name.split("."))), None)
             raise UserError(f"{named_place(file, name)}: {_unresolved(error)}") from error
         return merged
+
+
+def _has(content: Any, keys: Sequence[str]) -> bool:
+    """Whether a file says something of a key, which is given as the names on the way to it."""
+    if not keys:
+        return True
+    return isinstance(content, Mapping) and keys[0] in content and _has(content[keys[0]], keys[1:])
 
 
 class _Literally:

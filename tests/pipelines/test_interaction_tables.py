@@ -1,26 +1,14 @@
-"""A log of one's own in Parquet goes the way that MovieLens' files go."""
+"""A log of one's own goes the way that MovieLens' files go."""
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from own_logs import own_log
 from projects import Project
-
-TABLES = ("interactions", "users", "items")
-
-
-def test_the_same_rows_in_parquet_make_the_same_model_input(
-    project: Project, finished: Project, tmp_path: Path
-) -> None:
-    for name in TABLES:
-        shutil.copytree(finished.path(f"data/02_intermediate/movielens/{name}.parquet"), tmp_path / f"{name}.parquet")
-    done = project.run("--pipelines", "data_processing", "--params", f"movielens=parquet,movielens_path={tmp_path}")
-    assert done.code == 0, done.err
-    assert project.content("data/05_model_input/ncf") == finished.content("data/05_model_input/ncf")
 
 
 def test_a_log_with_hashed_ids_alone_ends_with_lists(project: Project, tmp_path: Path) -> None:
@@ -32,7 +20,7 @@ def test_a_log_with_hashed_ids_alone_ends_with_lists(project: Project, tmp_path:
         {"user_id": users[of_users], "item_id": items[of_items], "timestamp": draws.integers(0, 10**9, 1500)}
     )
     pq.write_table(log, tmp_path / "interactions.parquet")
-    done = project.run("--params", f"movielens=parquet,movielens_path={tmp_path}")
+    done = project.run("--params", own_log(tmp_path))
     assert done.code == 0, done.err
     assert "no row in its table" not in done.err
     lists = pq.read_table(project.path("data/07_model_output/ncf/recommendations.parquet")).to_pydict()
@@ -41,5 +29,5 @@ def test_a_log_with_hashed_ids_alone_ends_with_lists(project: Project, tmp_path:
     had = set(zip(log.column("user_id").to_pylist(), log.column("item_id").to_pylist(), strict=True))
     assert not set(zip(lists["user_id"], lists["item_id"], strict=True)) & had
     data = json.loads(project.path("data/08_reporting/ncf/metrics.json").read_text())["data"]
-    assert (data["dataset"], data["source"], data["generated"]) == ("parquet", str(tmp_path), False)
+    assert (data["dataset"], data["source"], data["generated"]) == ("tables", str(tmp_path), False)
     assert data["published_model"] == "all rows", "nobody publishes a model that has not seen a fifth of his log"

@@ -1,12 +1,12 @@
 """Candidates of the two-tower model in the order of Wide & Deep; a stand-in scores, the rest is real."""
 
-import json
-
 import pytest
 from pyspark.sql import functions as F  # noqa: N812
 
+from tandem.artifacts import write_config
 from tandem.features.spec import FeatureSpec, RankedVocabularyFeature
-from tandem.parameters import RecommendationParameters, TwoTowerParameters
+from tandem.models.click.config import ClickConfig
+from tandem.parameters import ClickParameters, RecommendationParameters, TwoTowerParameters
 from tandem.pipelines.inference import click_scoring
 from tandem.pipelines.inference.recommendations_nodes import rank_recsys2021_candidates
 
@@ -35,7 +35,8 @@ def lists(spark, monkeypatch, tmp_path):
         for name, table in (("user", "user"), ("tweet", "item"))
     )
     spec = FeatureSpec(num_users=2, num_items=3, num_training_rows=5, features=features)
-    (tmp_path / "config.json").write_text(json.dumps({"feature_spec_fingerprint": spec.fingerprint}))
+    config = ClickConfig(tag="wnd", parameters=ClickParameters(), sizes={}, feature_spec_fingerprint=spec.fingerprint)
+    write_config(config, tmp_path)
     ranked = rank_recsys2021_candidates(
         spark.createDataFrame(
             CANDIDATES, "user_id string, tweet_id string, candidate_rank int, candidate_score float, source string"
