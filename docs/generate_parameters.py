@@ -65,7 +65,7 @@ TABLES_RULES = (
 
 WND_RULES = (
     "`wnd` is Wide & Deep; every [other click model](custom_models.md#a-click-model-beside-the-others), as DeepFM, "
-    "has a block of its own name with the same parameters, and its values in `conf/base/parameters_NAME.yml`. Together: "
+    "has a block of its own name with the same parameters; `conf/base/parameters_NAME.yml` has its values. Together: "
     "`early_stopping` needs a `validation_fraction` above 0, and `builder_options` and `framework: torch` need a "
     "`builder`. Columns are those of `data/05_model_input/wnd`."
 )

@@ -146,6 +146,8 @@ def test_a_plain_run_trains_no_click_model_beside_wide_and_deep() -> None:
         ({"node_names": ["train_deepfm", "report_deepfm"]}, ["deepfm"]),
         ({"node_names": ["train_deepfm", "train_wnd"]}, ["__default__", "deepfm"]),
         ({"from_nodes": ["train_wnd"]}, ["__default__"]),
+        ({"to_outputs": ["deepfm_metrics"]}, ["deepfm"]),
+        ({"from_inputs": ["deepfm_test_predictions@path"], "tags": ["wnd"]}, ["__default__", "deepfm"]),
         ({"tags": ["deepfm"], "from_nodes": ["make_recsys2021_rows"]}, ["deepfm"]),
         ({"tags": ["deepfm"], "pipelines": ["inference"]}, ["inference"]),
     ],

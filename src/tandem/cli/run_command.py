@@ -26,6 +26,8 @@ from tandem.storage.signals import Ended, heeded
 
 RUN_AS_KEDRO_DOES: Callable[..., Any] = cast(Callable[..., Any], kedro_run.callback)
 IGNORED_AFTER_THE_FIRST = 1
+# Options of a run that choose nodes, by their names and by those of datasets.
+CHOICES = ("node_names", "from_nodes", "to_nodes", "from_inputs", "to_outputs")
 # Options of a run that may leave out the first nodes.
 NOT_WHOLE = ("from_nodes", "node_names", "from_inputs", "namespaces", "only_missing_outputs")
 
@@ -57,20 +59,18 @@ def pipelines_told(options: Mapping[str, Any]) -> list[str]:
 
 
 def pipelines_asked(options: Mapping[str, Any]) -> list[str]:
-    """The pipelines that are asked for: by name, or as those that the tags and nodes asked for are in.
+    """The pipelines that are asked for: by name, or as those that the tags, nodes and datasets asked for are in.
 
-    Kedro looks for tags and nodes in ``__default__`` alone; a pipeline that is left out there has a tag of its name.
+    Kedro looks for these in ``__default__`` alone; a pipeline that is left out there has a tag of its name.
     """
     told = pipelines_told(options)
     if told:
         return told
-    usual = _names(pipelines["__default__"])
-    further = {name: nodes for name, pipeline in pipelines.items() if (nodes := _names(pipeline)) - usual}
-    tags = set(options.get("tags") or ())
-    nodes = {node for kind in ("node_names", "from_nodes", "to_nodes") for node in options.get(kind) or ()}
-    asked = [name for name in further if name in tags or further[name] & (nodes - usual)]
-    inside = set[str]().union(*(further[name] for name in asked))
-    is_all = bool(asked) and tags <= set(asked) and nodes <= inside
+    held = {name: _names(pipeline) | pipeline.datasets() for name, pipeline in pipelines.items()}
+    usual, tags = held["__default__"], set(options.get("tags") or ())
+    wanted = {name for option in CHOICES for name in options.get(option) or ()}
+    asked = [name for name in held if held[name] - usual and (name in tags or held[name] & (wanted - usual))]
+    is_all = bool(asked) and tags <= set(asked) and wanted <= set[str]().union(*(held[name] for name in asked))
     return asked if is_all else ["__default__", *asked]
 
 
@@ -100,8 +100,7 @@ def _run(*, dry_run: bool, **options: Any) -> Any:
 
 def nodes_asked(options: Mapping[str, Any]) -> tuple[str, ...]:
     """The names of the nodes that a run with these options will have; none where Kedro will refuse the options."""
-    chosen = {name: options.get(name) or None for name in ("tags", "from_nodes", "to_nodes", "node_names")}
-    chosen |= {name: options.get(name) or None for name in ("from_inputs", "to_outputs")}
+    chosen = {name: options.get(name) or None for name in ("tags", *CHOICES)}
     try:
         nodes = sum((pipelines[name] for name in pipelines_asked(options)), Pipeline([]))
         return tuple(node.name for node in nodes.filter(**chosen).nodes)

@@ -64,7 +64,8 @@ def display_name(baseline: str) -> str:
 
 def of_same_rows(report: Report, other: Report) -> bool:
     """Whether two reports are of models trained and tested on the same rows, as far as their ``data`` tell."""
-    return all(report["data"].get(name) == other["data"].get(name) for name in _ROWS)
+    theirs = other.get("data", {})
+    return all(report["data"].get(name) == theirs.get(name) for name in _ROWS)
 
 
 def table(report: Report, model_name: str, others: Mapping[str, Metrics] | None = None) -> str:

@@ -49,6 +49,10 @@ def test_figures_of_other_rows_are_not_put_beside(other: dict[str, Any]) -> None
     assert beside("wnd", report(evaluated("wnd")), {"deepfm": other}) == {}
 
 
+def test_a_report_that_says_nothing_of_its_rows_is_not_put_beside() -> None:
+    assert beside("wnd", report(evaluated("wnd")), {"deepfm": {"model": {"auc": 0.9}}}) == {}
+
+
 def test_a_model_of_ones_own_in_the_others_place_has_its_own_name() -> None:
     other = report(evaluated("deepfm", builder="my_package.dcn.build"))
     assert list(beside("wnd", report(evaluated("wnd")), {"deepfm": other})) == ["build"]

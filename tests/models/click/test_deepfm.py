@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from tandem.artifacts import check_trained_on, write_config
 from tandem.distributed.ranks.communicator import SingleRank
 from tandem.errors import UserError
+from tandem.models.click.config import ClickConfig
 from tandem.models.click.deepfm import PairwiseProducts, build_deepfm
 from tandem.models.click.job import ClickJob, sizes_of_columns
 from tandem.models.click.keras_task import train_keras_click
@@ -133,8 +135,21 @@ def test_what_is_wrong_is_told_of_its_own_block(tmp_path: Path) -> None:
         train(job_of(tmp_path, memory_limit_mb=0.001))
     with pytest.raises(UserError, match=r"deepfm\.builder: nowhere cannot be imported"):
         train(job_of(tmp_path, builder="nowhere.build"))
-    with pytest.raises(UserError, match=r"deepfm\.model: the rows have no id column user"):
+    with pytest.raises(UserError, match=r"deepfm\.model: the rows have no id column author"):
         sizes_of_columns("deepfm", ClickParameters.model_validate(DEFAULTS), {"users": 3})
+
+
+def test_a_folder_without_a_model_is_told_with_the_run_that_makes_it(tmp_path: Path) -> None:
+    """The folder has the model's name; what is said of a model that is there follows its own word."""
+    folder = tmp_path / "deepfm"
+    folder.mkdir()
+    (folder / "model.keras").touch()
+    with pytest.raises(UserError, match=r"config\.json is missing: train a model first: kedro run --tags deepfm$"):
+        load_scorer(folder)
+    config = ClickConfig(tag="deepfm", parameters=ClickParameters(), sizes={}, feature_spec_fingerprint="a")
+    write_config(config, folder)
+    with pytest.raises(UserError, match=r"was trained on other data .* train it again: kedro run --tags deepfm$"):
+        check_trained_on(folder, ClickConfig, "b")
 
 
 @pytest.mark.parametrize(("embeddings", "found"), [([], "none"), (["user"], "user")])

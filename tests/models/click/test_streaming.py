@@ -101,6 +101,7 @@ def write_wide_job(folder: Path, rows: int, limit_mb: float) -> Path:
     model = DEFAULTS["model"] | {"continuous": ["age", *NUMBERS]}
     job = ClickJob.model_validate(
         {
+            "name": "wnd",
             "parameters": DEFAULTS
             | {"model": model, "epochs": 1, "batch_size": 1_000, "memory_limit_mb": limit_mb, "early_stopping": None},
             "seed": 7,
