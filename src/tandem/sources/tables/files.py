@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from tandem.errors import UserError, did_you_mean
 from tandem.parameters import TablesParameters
 from tandem.sources.parquet_columns import FileGroup, Footer, StoredColumn, grouped, look_into
-from tandem.sources.table_folders import check_name, files_of_table, is_mark
+from tandem.sources.table_folders import check_name, files_of_table, is_mark, refuse_table_formats
 from tandem.sources.tables.column_types import check_type
 from tandem.sources.tables.json_names import names_in
 from tandem.sources.tables.roles import Role, Table, described
@@ -16,7 +16,7 @@ from tandem.sources.tables.text_files import TextFile, look_into_text
 from tandem.storage.filesystems import explaining_reads, open_binary, size_of
 from tandem.storage.locations import Location, location
 
-PARQUET = b"PAR1"
+_PARQUET = (b"PAR1", b"PARE")  # the second one is encrypted
 _FOLDER = re.compile(r"([^/=]+)=([^/]*)")
 _NOTHING = "__HIVE_DEFAULT_PARTITION__"
 
@@ -98,6 +98,7 @@ def locate_tables(parameters: TablesParameters) -> LocatedTables:
             type that cannot be converted; the interactions have no rows; a table of Delta, Hudi or Iceberg.
     """
     folder = location(parameters.path).absolute()
+    refuse_table_formats(folder)
     found = {table.name: _located(folder, table) for table in described(parameters)}
     log = found["interactions"]
     if not log.files:
@@ -120,7 +121,7 @@ def _located(folder: Location, table: Table) -> LocatedTable:
         places.append(place)
         hidden += lying.hidden
         files = [path for path in lying.files if _has_content(path)]
-        of_parquet = [path for path in files if _is_parquet(path)]
+        of_parquet = [path for path in files if is_parquet(path)]
         _check_forms(place, files, of_parquet)
         some = _footers(table, place, of_parquet)
         footers |= some
@@ -145,9 +146,10 @@ def _has_content(path: Location) -> bool:
     return not is_mark(path.name) and (path.name.endswith(".parquet") or size_of(path) > 0)
 
 
-def _is_parquet(path: Location) -> bool:
+def is_parquet(path: Location) -> bool:
+    """By its first bytes."""
     with open_binary(path) as file:
-        return file.read(len(PARQUET)) == PARQUET
+        return file.read(4) in _PARQUET
 
 
 def _check_forms(place: Location, files: Sequence[Location], of_parquet: Sequence[Location]) -> None:
