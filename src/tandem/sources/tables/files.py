@@ -14,10 +14,9 @@ from tandem.sources.tables.json_names import names_in
 from tandem.sources.tables.roles import Role, Table, described
 from tandem.sources.tables.text_files import TextFile, look_into_text
 from tandem.storage.filesystems import explaining_reads, open_binary, size_of
-from tandem.storage.locations import Location, RemotePath, location
+from tandem.storage.locations import Location, location
 
-PARQUET = (b"PAR1", b"PARE")
-"""The first bytes of a file; the second those of one with an encrypted footer."""
+_PARQUET = (b"PAR1", b"PARE")  # the second one is encrypted
 _FOLDER = re.compile(r"([^/=]+)=([^/]*)")
 _NOTHING = "__HIVE_DEFAULT_PARTITION__"
 
@@ -99,6 +98,7 @@ def locate_tables(parameters: TablesParameters) -> LocatedTables:
             type that cannot be converted; the interactions have no rows; a table of Delta, Hudi or Iceberg.
     """
     folder = location(parameters.path).absolute()
+    refuse_table_formats(folder)
     found = {table.name: _located(folder, table) for table in described(parameters)}
     log = found["interactions"]
     if not log.files:
@@ -117,13 +117,11 @@ def _located(folder: Location, table: Table) -> LocatedTable:
         place = _place(folder, name)
         lying = files_of_table(place)
         if not lying.files and not lying.hidden:
-            if not isinstance(folder, RemotePath):
-                refuse_table_formats(folder)  # the folder named may be such a table itself
             raise UserError(f"{place} is missing, or has no file; tables.{table.name} names it")
         places.append(place)
         hidden += lying.hidden
         files = [path for path in lying.files if _has_content(path)]
-        of_parquet = [path for path in files if _is_parquet(path)]
+        of_parquet = [path for path in files if is_parquet(path)]
         _check_forms(place, files, of_parquet)
         some = _footers(table, place, of_parquet)
         footers |= some
@@ -148,9 +146,10 @@ def _has_content(path: Location) -> bool:
     return not is_mark(path.name) and (path.name.endswith(".parquet") or size_of(path) > 0)
 
 
-def _is_parquet(path: Location) -> bool:
+def is_parquet(path: Location) -> bool:
+    """By its first bytes."""
     with open_binary(path) as file:
-        return file.read(len(PARQUET[0])) in PARQUET
+        return file.read(4) in _PARQUET
 
 
 def _check_forms(place: Location, files: Sequence[Location], of_parquet: Sequence[Location]) -> None:

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 from tandem.errors import UserError
 from tandem.parameters import TableParameters
 from tandem.sources.table_folders import files_of_table, is_mark
-from tandem.sources.tables.files import PARQUET, folder_values
+from tandem.sources.tables.files import folder_values, is_parquet
 from tandem.sources.tables.text_files import TextFile, look_into_text, opened_text, quotes_are_wrong, records
-from tandem.storage.filesystems import explaining_reads, open_binary, size_of
+from tandem.storage.filesystems import explaining_reads, size_of
 from tandem.storage.locations import Location
 from tandem.storage.parquet import open_intact
 
@@ -63,9 +63,7 @@ def sample(place: Location, most: int = ROWS) -> Sample:
     files = [path for path in lying.files if size_of(path) and not is_mark(path.name)]
     if not files:
         raise UserError(f"{place} is missing, or has nothing in it; name a file or a folder of files")
-    with open_binary(files[0]) as file:
-        is_parquet = file.read(len(PARQUET[0])) in PARQUET
-    found = _parquet(place, files, most) if is_parquet else _texts(place, files, most)
+    found = _parquet(place, files, most) if is_parquet(files[0]) else _texts(place, files, most)
     if not found.looked_at:
         raise UserError(f"{place} has no rows; name a file or a folder with some")
     return found
