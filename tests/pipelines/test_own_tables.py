@@ -18,7 +18,9 @@ USER_FEATURES = {
 
 def describe(project: Project, **tables: object) -> None:
     """Write the page that says what stands where, as ``tandem describe`` writes one."""
-    project.path("conf/test/tables.yml").write_text(yaml.safe_dump({"data": "tables", "tables": tables}, sort_keys=False))
+    project.path("conf/test/tables.yml").write_text(
+        yaml.safe_dump({"data": "tables", "tables": tables}, sort_keys=False)
+    )
 
 
 def test_the_same_rows_in_tables_of_ones_own_make_the_same_model_input(
