@@ -11,7 +11,7 @@ from tandem.batches.columns import ColumnRows
 from tandem.custom_models import module_of
 from tandem.layers import keras_features  # noqa: F401 -- registers the layers
 from tandem.models.click import network
-from tandem.scoring.click import ClickScorer
+from tandem.scoring.click_scorer import ClickScorer
 from tandem.training.keras.predictor import Predictor
 
 MODEL_FILE = "model.keras"

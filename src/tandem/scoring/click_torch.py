@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from tandem.batches.columns import ColumnRows
 from tandem.models.click.torch_task import MODEL_FILE, build_model, predicted
-from tandem.scoring.click import ClickScorer
+from tandem.scoring.click_scorer import ClickScorer
 
 
 class TorchClickScorer(ClickScorer):
