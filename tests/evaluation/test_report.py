@@ -47,9 +47,9 @@ def test_not_a_number_never_reaches_the_file() -> None:
 def test_other_models_stand_beside_the_model_and_may_be_the_best() -> None:
     found = report({"auc": 0.7, "log_loss": 0.5}, constant={"auc": 0.5, "log_loss": 0.6})
     assert table(found, "W&D", {"DeepFM": {"auc": 0.8, "log_loss": 0.55}}).splitlines() == [
-        "metric         W&D    DeepFM  constant",
-        "auc         0.7000    0.8000*   0.5000",
-        "log_loss    0.5000*   0.5500    0.6000",
+        "metric        W&D    DeepFM  constant",
+        "auc        0.7000    0.8000*   0.5000",
+        "log_loss   0.5000*   0.5500    0.6000",
     ]
 
 
