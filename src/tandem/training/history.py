@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 Record = dict[str, float | int | str | None]
-"""epoch (from 1), train_loss, val_..., learning_rate, seconds, samples, samples_per_second (all ranks together).
-
-All but NCF's have ``batch_size`` and ``steps``. NCF's have ``phase``: search, refit or publish. The best epoch of the
-search alone has ``chosen``: true."""
+"""epoch (from 1, through all phases), phase (search, refit or publish), train_loss, val_..., learning_rate, batch_size,
+steps, seconds, samples, samples_per_second (all ranks together). The best epoch of the search alone has ``chosen``:
+true."""
 
 
 def write_history(history: Sequence[Record], path: Path) -> None:
