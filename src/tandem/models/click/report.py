@@ -10,7 +10,8 @@ import numpy.typing as npt
 from tandem.batches.shards import read_columns
 from tandem.evaluation import Metrics
 from tandem.evaluation.baselines import BaselineResult
-from tandem.evaluation.classification import classification_metrics
+from tandem.evaluation.charts import calibration_curve, comparison, loss_curves
+from tandem.evaluation.classification import ClassificationSums, classification_metrics
 from tandem.evaluation.facts import described, training_facts
 from tandem.evaluation.report import Report, build_report, of_same_rows, table, verdict
 from tandem.models.click import CLICK_MODELS, short_title_of
@@ -46,7 +47,7 @@ class EvaluatedModel:
 
 
 def click_report(
-    tested: EvaluatedModel,
+    evaluated: EvaluatedModel,
     quality: Mapping[str, Any],
     baselines: Mapping[str, Mapping[str, Any]],
     history: Sequence[Mapping[str, Any]],
@@ -55,20 +56,20 @@ def click_report(
     """The content of ``metrics.json``.
 
     Args:
-        tested: the model, its predictions and their labels.
+        evaluated: the model, its predictions and their labels.
         quality: the content of ``data_quality.json``.
         baselines: the content of ``baselines.json``.
         history: the content of ``history.json``.
         seed: of the run.
     """
-    settings = tested.config.parameters.model_dump(mode="json")
-    facts = training_facts(quality, settings, history, seed) | tested.facts
+    settings = evaluated.config.parameters.model_dump(mode="json")
+    facts = training_facts(quality, settings, history, seed) | evaluated.facts
     facts |= {
         "best_auc": quality.get("best_auc"),
-        "feature_spec_fingerprint": tested.config.feature_spec_fingerprint,
+        "feature_spec_fingerprint": evaluated.config.feature_spec_fingerprint,
     }
     simple = {name: BaselineResult(**result) for name, result in baselines.items()}
-    return build_report(classification_metrics(tested.labels, tested.probabilities), {}, simple, facts)
+    return build_report(classification_metrics(evaluated.labels, evaluated.probabilities), {}, simple, facts)
 
 
 def beside(name: str, report: Report, reports: Mapping[str, Report]) -> dict[str, Metrics]:
@@ -88,16 +89,26 @@ def beside(name: str, report: Report, reports: Mapping[str, Report]) -> dict[str
 
 
 def log_report(
-    tested: EvaluatedModel, report: Report, quality: Mapping[str, Any], others: Mapping[str, Metrics]
+    evaluated: EvaluatedModel, report: Report, quality: Mapping[str, Any], others: Mapping[str, Metrics]
 ) -> None:
     """Say what came out: a table with a column for each model and baseline, and whether a baseline is better.
 
     others: metrics of other models on the same rows, by the head of their columns.
     """
-    title, facts = tested.config.title, tested.facts
+    title, facts = evaluated.config.title, evaluated.facts
     data = described(quality, facts["train_rows"] + facts["test_rows"], "rows")
-    columns = table(report, tested.config.short_title, others)
+    columns = table(report, evaluated.config.short_title, others)
     logger.info("%s on %s test rows of %s\n%s", title, f"{facts['test_rows']:,}", data, columns)
     if facts["test_positives"] in (0, facts["test_rows"]):
         logger.warning("All test labels are equal: AUC, average precision and RCE are undefined, and left empty")
     logger.info("%s", verdict(report, title))
+
+
+def charts(evaluated: EvaluatedModel, report: Report, history: Sequence[Mapping[str, Any]]) -> tuple[Any, Any, Any]:
+    """Plotly figures: losses by epoch, the model beside the baselines, and how far its probabilities are right."""
+    title, sums = evaluated.config.title, ClassificationSums.of(evaluated.labels, evaluated.probabilities)
+    return (
+        loss_curves(history, f"{title} training"),
+        comparison(report, evaluated.config.short_title, f"{title} against baselines"),
+        calibration_curve(sums, f"{title} calibration"),
+    )

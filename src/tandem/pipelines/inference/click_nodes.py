@@ -45,22 +45,12 @@ def report_on(name: str) -> Callable[..., tuple[dict[str, Any], Figure, Figure, 
     ) -> tuple[dict[str, Any], Figure, Figure, Figure]:
         """The metrics of what was predicted, beside the baselines on the same rows, and the charts."""
         from tandem.artifacts import read_config
-        from tandem.evaluation.charts import calibration_curve, comparison, loss_curves
-        from tandem.evaluation.classification import ClassificationSums
         from tandem.models.click.config import ClickConfig
-        from tandem.models.click.report import EvaluatedModel, beside, click_report, log_report
+        from tandem.models.click.report import EvaluatedModel, beside, charts, click_report, log_report
 
-        config = read_config(model, ClickConfig)
-        tested = EvaluatedModel.read(config, predictions, train)
-        report = click_report(tested, quality, baselines, history, seed)
-        log_report(tested, report, quality, beside(name, report, reports))
-        return (
-            report,
-            loss_curves(history, f"{config.title} training"),
-            comparison(report, config.short_title, f"{config.title} against baselines"),
-            calibration_curve(
-                ClassificationSums.of(tested.labels, tested.probabilities), f"{config.title} calibration"
-            ),
-        )
+        evaluated = EvaluatedModel.read(read_config(model, ClickConfig), predictions, train)
+        report = click_report(evaluated, quality, baselines, history, seed)
+        log_report(evaluated, report, quality, beside(name, report, reports))
+        return report, *charts(evaluated, report, history)
 
     return report_click
