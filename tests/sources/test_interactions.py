@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from pyspark.sql import SparkSession
 
@@ -64,6 +66,21 @@ def test_orphans_dropped(spark: SparkSession) -> None:
         (2, 10, 1.0, 100),
     ]
     assert (quality.orphan_interactions, quality.users, quality.items, quality.interactions) == (3, 2, 2, 3)
+
+
+def test_rows_that_stand_in_a_table_for_the_text_of_their_id_alone_are_orphans(spark: SparkSession) -> None:
+    raw = _raw(spark)
+    user = raw.users.limit(1).selectExpr(
+        "3L AS user_id", "NULL AS gender", "NULL AS age", "'x' AS occupation", "'1' AS z"
+    )
+    raw = replace(
+        raw,
+        users=raw.users.union(user),
+        unlisted_users=spark.createDataFrame([(3,)], "user_id long"),
+        unlisted_items=spark.createDataFrame([], "item_id long"),
+    )
+    _, quality = clean_interactions(raw, "drop")
+    assert (quality.orphan_users, quality.orphan_items, quality.interactions) == (1, 1, 3)
 
 
 def test_nothing_left_is_an_error(spark: SparkSession) -> None:

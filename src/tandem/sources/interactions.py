@@ -103,10 +103,16 @@ def _one_per_pair(rows: DataFrame) -> DataFrame:
 
 
 def _flag_orphans(pairs: DataFrame, raw: InteractionTables) -> DataFrame:
-    users = raw.users.select("user_id", F.lit(False).alias("orphan_user"))
-    items = raw.items.select("item_id", F.lit(False).alias("orphan_item"))
+    users = _listed(raw.users, raw.unlisted_users, "user_id").withColumn("orphan_user", F.lit(False))
+    items = _listed(raw.items, raw.unlisted_items, "item_id").withColumn("orphan_item", F.lit(False))
     joined = pairs.join(users, "user_id", "left").join(items, "item_id", "left")
     return joined.fillna(True, ["orphan_user", "orphan_item"])
+
+
+def _listed(table: DataFrame, unlisted: DataFrame | None, key: str) -> DataFrame:
+    """The ids of a table, without those that stand in it for their text alone."""
+    ids = table.select(key)
+    return ids if unlisted is None else ids.join(unlisted.select(key), key, "left_anti")
 
 
 def _interactions(pairs: DataFrame, columns: tuple[str, ...]) -> DataFrame:
