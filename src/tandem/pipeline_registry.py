@@ -5,7 +5,7 @@ import pkgutil
 
 from kedro.pipeline import Pipeline
 
-from tandem import pipelines as folders
+import tandem.pipelines
 from tandem.models.click import CLICK_MODELS
 from tandem.pipelines.data_processing.recsys2021 import create_recsys2021_pipeline
 from tandem.pipelines.inference import inference_pipeline
@@ -17,13 +17,20 @@ def register_pipelines() -> dict[str, Pipeline]:
 
     A click model that no folder's pipeline trains has a pipeline of its name, which is complete in itself, and is left
     out of ``__default__``: it would add the time of its training to every run.
+
+    Always all of them: Kedro's ``find_pipelines``, in a run that names some, looks for folders of these names alone.
     """
-    # Kedro's find_pipelines looks for a folder of each pipeline that a run asks for, and a click model's has none.
-    names = [folder.name for folder in pkgutil.iter_modules(folders.__path__) if folder.ispkg]
-    pipelines = {name: importlib.import_module(f"{folders.__name__}.{name}").create_pipeline() for name in names}
+    folders = sorted(module.name for module in pkgutil.iter_modules(tandem.pipelines.__path__) if module.ispkg)
+    pipelines: dict[str, Pipeline] = {name: folder_pipeline(name) for name in folders}
     default = pipelines["__default__"] = sum(pipelines.values(), start=Pipeline([]))
     trained = {node.name for node in default.nodes}
     return pipelines | {model: click_pipeline(model) for model in CLICK_MODELS if f"train_{model}" not in trained}
+
+
+def folder_pipeline(name: str) -> Pipeline:
+    """What a folder of ``pipelines`` makes."""
+    made: Pipeline = importlib.import_module(f"{tandem.pipelines.__name__}.{name}").create_pipeline()
+    return made
 
 
 def click_pipeline(model: str) -> Pipeline:

@@ -142,6 +142,17 @@ def test_a_dry_run_starts_and_writes_nothing(
     assert not project.path("data").exists()
 
 
+@pytest.mark.parametrize(
+    ("tags", "trained"),
+    [("deepfm", {"deepfm"}), ("deepfm,wnd", {"deepfm", "wnd"}), ("recsys2021", {"two_tower", "wnd"})],
+)
+def test_a_tag_finds_the_models_that_a_plain_run_leaves_out(project: Project, tags: str, trained: set[str]) -> None:
+    done = project.run("--dry-run", tags=tags)
+    assert done.code == 0, done.err
+    found = {line.split("_", 1)[1] for line in done.out.splitlines() if line.startswith("# train_")}
+    assert found == trained
+
+
 def test_kedro_knows_the_runner_too(project: Project) -> None:
     assert project.run("--runner", "tandem.dry_run.DryRunner").out == project.run("--dry-run").out != ""
 
