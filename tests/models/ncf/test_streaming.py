@@ -88,7 +88,7 @@ def test_what_fits_is_not_streamed_and_stays_bit_equal(tmp_path: Path) -> None:
     inside, _ = train(write_job(tmp_path / "inside"))
     roomy, messages = train(write_job(tmp_path / "roomy", memory_limit_mb=LIMIT_MB))
     assert not any("streams" in message for message in messages)
-    assert torch.equal(inside.flat.values, roomy.flat.values)
+    assert torch.equal(inside.loop.flat.values, roomy.loop.flat.values)
 
 
 @pytest.mark.slow
@@ -99,7 +99,7 @@ def test_a_resumed_stream_ends_with_the_weights_of_an_uninterrupted_one(tmp_path
         train(write_job(tmp_path / "cut", **settings), stop_after=2)
     resumed, messages = train(write_job(tmp_path / "cut", resume=True, **settings))
     assert any("resumes after epoch 2" in message for message in messages)
-    assert torch.equal(whole.flat.values, resumed.flat.values)
+    assert torch.equal(whole.loop.flat.values, resumed.loop.flat.values)
 
 
 @pytest.mark.slow
@@ -111,7 +111,7 @@ def test_a_refit_of_a_stream_is_resumed_too(tmp_path: Path) -> None:
     resumed, messages = train(write_job(tmp_path / "cut", resume=True, **settings))
     assert any("resumes after epoch 1" in message for message in messages)
     assert resumed.state.phase == "refit"
-    assert torch.equal(whole.flat.values, resumed.flat.values)
+    assert torch.equal(whole.loop.flat.values, resumed.loop.flat.values)
 
 
 @pytest.mark.slow
@@ -123,7 +123,7 @@ def test_a_stream_that_learns_the_test_rows_is_resumed_in_its_last_phase(tmp_pat
     resumed, messages = train(write_job(tmp_path / "cut", resume=True, **settings))
     assert any("resumes after epoch 1" in message for message in messages)
     assert resumed.state.phase == "publish"
-    assert torch.equal(whole.flat.values, resumed.flat.values)
+    assert torch.equal(whole.loop.flat.values, resumed.loop.flat.values)
     assert torch.equal(whole.state.evaluated_weights, resumed.state.evaluated_weights)
 
 
