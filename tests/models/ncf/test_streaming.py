@@ -124,7 +124,8 @@ def test_a_stream_that_learns_the_test_rows_is_resumed_in_its_last_phase(tmp_pat
     assert any("resumes after epoch 1" in message for message in messages)
     assert resumed.state.phase == "publish"
     assert torch.equal(whole.loop.flat.values, resumed.loop.flat.values)
-    assert torch.equal(whole.state.evaluated_weights, resumed.state.evaluated_weights)
+    pairs = zip(whole.state.evaluated_weights, resumed.state.evaluated_weights, strict=True)
+    assert all(np.array_equal(*pair) for pair in pairs)
 
 
 @pytest.mark.slow

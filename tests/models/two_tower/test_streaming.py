@@ -67,9 +67,9 @@ def test_the_curve_is_that_of_the_same_rows_in_memory(tmp_path: Path, loss: str)
 @pytest.mark.slow
 def test_what_is_validated_is_what_is_validated_in_memory(tmp_path: Path) -> None:
     few = {"validation_users": 20, "validation_items": 15, "epochs": 1}
-    inside = TwoTowerTrainer(write_job(tmp_path / "inside", **PLENTY | few), SingleRank(), print).validation
+    inside = TwoTowerTrainer(write_job(tmp_path / "inside", **PLENTY | few), SingleRank(), print).run.validation
     job = write_job(tmp_path / "streamed", memory_limit_mb=LIMIT_MB, **PLENTY | few)
-    streamed = TwoTowerTrainer(job, SingleRank(), print).validation
+    streamed = TwoTowerTrainer(job, SingleRank(), print).run.validation
     assert inside is not None
     assert streamed is not None
     for name in ("users", "items"):
