@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from own_logs import own_log
 from projects import Project
 
 ITEMS = 6
@@ -55,7 +56,7 @@ def test_few_users_with_many_items_train_on_as_many_ranks_as_a_refit_allows(
     log = pa.table({"user_id": users + 1, "item_id": items + 1, "timestamp": 1000 + items})
     (tmp_path / "log").mkdir()
     pq.write_table(log, tmp_path / "log" / "interactions.parquet")
-    given = f"movielens=parquet,movielens_path={tmp_path / 'log'},ncf.batch_size=155,ncf.publish=evaluated"
+    given = f"{own_log(tmp_path / 'log')},ncf.batch_size=155,ncf.publish=evaluated"
     line = project.run("--params", f"{given},distributed.num_ranks=2").error
     assert line == (
         "distributed.num_ranks: 2 ranks cannot share 6 users of the refit in 6 steps of 1 (they can with "
