@@ -19,10 +19,12 @@ from pydantic import ValidationError
 from yaml import MarkedYAMLError, YAMLError
 
 from tandem.errors import UserError, did_you_mean, invalid_parameters
+from tandem.models.click import CLICK_MODELS
 from tandem.parameters import DataParameters
 from tandem.storage.locations import location
 
 RESOLVER = "parameter"
+PATTERN = "{model}"  # of the entries that every click model has
 PATHS = ("filepath", "path")  # what Kedro makes absolute; its way of it takes ~ for a folder
 
 
@@ -52,7 +54,9 @@ class ConfigLoader(OmegaConfigLoader):
             return super().__getitem__(key)
         with self._parameters_resolved():
             entries = super().__getitem__(key)
-        return {name: self._checked(name, entry) for name, entry in entries.items()}
+        checked = {name: self._checked(name, entry) for name, entry in entries.items()}
+        places = [str(Path(self.conf_source).absolute()), str(Path.cwd()), *_texts(checked)]
+        return _without_patterns(checked) if any("{" in text.replace(PATTERN, "") for text in places) else checked
 
     def file_of(self, key: str, name: str) -> Path | None:
         """The file that an entry of a configuration comes from, once that has been read."""
@@ -153,6 +157,35 @@ def _has(content: Any, keys: Sequence[str]) -> bool:
     if not keys:
         return True
     return isinstance(content, Mapping) and keys[0] in content and _has(content[keys[0]], keys[1:])
+
+
+def _without_patterns(entries: dict[str, Any]) -> dict[str, Any]:
+    """The catalog with an entry for every click model in the place of each pattern ``{model}_…``.
+
+    Kedro takes braces in the paths of a pattern for what is to be filled in; those may be of a folder's name.
+    """
+    found = {name: entry for name, entry in entries.items() if PATTERN not in name}
+    for name, entry in entries.items():
+        for model in CLICK_MODELS if PATTERN in name else ():
+            found.setdefault(name.replace(PATTERN, model), _filled(entry, model))
+    return found
+
+
+def _texts(entry: Any) -> Iterator[str]:
+    """All texts in an entry."""
+    if isinstance(entry, str):
+        yield entry
+    elif isinstance(entry, Mapping):
+        for value in entry.values():
+            yield from _texts(value)
+
+
+def _filled(entry: Any, model: str) -> Any:
+    if isinstance(entry, str):
+        return entry.replace(PATTERN, model)
+    if isinstance(entry, Mapping):
+        return {name: _filled(value, model) for name, value in entry.items()}
+    return [_filled(one, model) for one in entry] if isinstance(entry, list) else entry
 
 
 class _Literally:

@@ -108,6 +108,10 @@ _JavaError.__module__ = "py4j.protocol"
             "org.apache.hadoop.security.AccessControlException: Permission denied: user=me, inode=/x on hdfs://host/x",
             "Spark cannot use hdfs://host/x: Permission denied: user=me, inode=/x on hdfs://host/x; docs/storage.md",
         ),
+        (
+            "Caused by: java.lang.IllegalArgumentException: newLimit > capacity: (33554438 > 6)\n\tat java.nio.Buffer",
+            "one of the files that are read is not intact (IllegalArgumentException: newLimit > capacity); copy them",
+        ),
     ],
 )
 def test_the_words_of_java_are_known(said: str, line: str) -> None:

@@ -156,6 +156,11 @@ def _unreadable(found: re.Match[str]) -> str:
     return f"{path} cannot be read: its content is not intact{said}; copy it again, or write it anew"
 
 
+def _broken_page(found: re.Match[str]) -> str:
+    """Of a damaged page of Parquet that is not compressed; Java does not say of which file."""
+    return f"one of the files that are read is not intact ({found[0]}); copy them again, or write them anew"
+
+
 def _remote(found: re.Match[str]) -> str | None:
     return remote_line(found.string, found["address"])
 
@@ -169,5 +174,6 @@ EXPLANATIONS: list[tuple[re.Pattern[str], Explanation]] = [
     (re.compile(rf"(?P<words>{_WORDS})"), _unfit_place),
     (re.compile(r"Mkdirs failed to create (?P<path>.+?) \(exists="), _no_folder),
     (re.compile(r"\[FAILED_READ_FILE\.(?P<kind>\w+)\] .*? file (?P<path>.+?)\. "), _unreadable),
+    (re.compile(r"IllegalArgumentException: newLimit > capacity"), _broken_page),
     (re.compile(r"ParentNotDirectoryException: [^\n]*?(?P<path>file:/[^\n]+)"), _file_in_the_way),
 ]
