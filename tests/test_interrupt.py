@@ -53,9 +53,9 @@ def starts_java(project: Project, log: str, running: list[str]) -> bool:
 @pytest.mark.parametrize(
     ("first", "seen", "running", "send", "code", "line"),
     [
-        ("make_ncf_rows", says("NCF epoch 1/"), ["java", "ncf_rank"], [SIGINT], 130, "Interrupted"),
+        ("make_ncf_rows", says("NCF epoch 1/"), ["java", "ncf.rank"], [SIGINT], 130, "Interrupted"),
         ("split_interactions", says("split_interactions: "), ["java"], [SIGINT], 130, "Interrupted"),
-        ("make_ncf_rows", says("NCF epoch 1/"), ["java", "ncf_rank"], [SIGHUP], 129, "Ended by SIGHUP"),
+        ("make_ncf_rows", says("NCF epoch 1/"), ["java", "ncf.rank"], [SIGHUP], 129, "Ended by SIGHUP"),
         ("make_ncf_rows", writes, ["java"], [SIGTERM], 143, "Ended by SIGTERM"),
         ("split_interactions", starts_java, ["java"], [SIGTERM, SIGTERM], 143, "Ended by SIGTERM"),
     ],
