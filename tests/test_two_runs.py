@@ -66,7 +66,7 @@ def test_what_only_looks_at_a_project_needs_no_lock(project: Project) -> None:
     for words in (["--dry-run"], ["--runner", "tandem.dry_run.DryRunner"]):
         looked = project.run(*words)
         assert looked.code == 0, looked.err
-        assert "mpirun" in looked.out or "ncf_rank" in looked.out
+        assert "mpirun" in looked.out or "ncf.rank" in looked.out
     refused = project.run("--from-nodes", "train_ncf")
     assert "another run is at work" in refused.error
     lock.release()
