@@ -2,35 +2,17 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Generic, Protocol
+from typing import Any, Generic
 
 from tandem.artifacts import EVALUATED
 from tandem.distributed.ranks.communicator import Communicator
 from tandem.distributed.ranks.events import Emit
 from tandem.training.checkpoints import load_checkpoint, remove_checkpoint
 from tandem.training.history import with_chosen, write_history, write_tensorboard
+from tandem.training.job import TrainingJob
 from tandem.training.loop import AnyTask, TrainingLoop
 from tandem.training.state import TrainingState
 from tandem.training.task import LoopParameters, Phase
-
-
-class Job(Protocol):
-    """What every training job says of itself."""
-
-    @property
-    def seed(self) -> int:
-        """Of every draw."""
-        ...
-
-    @property
-    def checkpoints(self) -> Path:
-        """The folder of the checkpoint."""
-        ...
-
-    @property
-    def staging(self) -> Path:
-        """The folder of the results."""
-        ...
 
 
 class Training(Generic[AnyTask]):
@@ -42,7 +24,7 @@ class Training(Generic[AnyTask]):
         self,
         trainer: type[TrainingLoop[AnyTask]],
         make_task: Callable[[Phase], AnyTask],
-        job: Job,
+        job: TrainingJob,
         parameters: LoopParameters,
         communicator: Communicator,
         emit: Emit,

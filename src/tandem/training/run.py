@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
 from tandem.distributed.job import RankProgram
 from tandem.distributed.launch.launcher import launch
 from tandem.distributed.launch.sharing import Sharing
 from tandem.parameters import DistributedParameters
+from tandem.training.job import TrainingJob
 from tandem.training.progress import TrainingProgress
 
 
@@ -48,12 +47,12 @@ def staging_of(work: Path) -> Path:
     return (work / "staging").resolve()
 
 
-def run_training(plan: TrainingPlan, job: BaseModel, distributed: DistributedParameters, work: Path) -> Trained:
+def run_training(plan: TrainingPlan, job: TrainingJob, distributed: DistributedParameters, work: Path) -> Trained:
     """Train on ranks of their own, with progress for people.
 
     Args:
         plan: the ranks' module, the model's title, and how many ranks can share its rows.
-        job: what the ranks are told; it names ``staging_of(work)`` as the folder of the results.
+        job: what the ranks are told; its ``staging`` is ``staging_of(work)``.
         distributed: how many ranks, and where.
         work: scratch of this job; what an earlier one has left there is removed.
 

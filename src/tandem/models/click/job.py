@@ -4,35 +4,28 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from tandem.errors import UserError, did_you_mean
 from tandem.features.spec import FeatureSpec
 from tandem.models.click.config import ClickConfig
 from tandem.parameters import ClickParameters
 from tandem.storage.locations import Location
+from tandem.training.job import TrainingJob
 
 # Parameters that may differ between a run and the one that resumes it.
 FREE_ON_RESUME = {"resume", "checkpoint_seconds", "baselines"}
 
 
-class ClickJob(BaseModel):
+class ClickJob(TrainingJob):
     """Train a click model, or a model of the user's own in its place, on these rows; paths are absolute.
 
     name: of the model, and so of its block of parameters, in messages too.
     sizes: number of ids, 0 = unknown included, of every id column that the model reads.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     name: str
     parameters: ClickParameters
-    seed: int
     train: Location
     sizes: dict[str, int]
-    feature_spec_fingerprint: str
-    staging: Path
-    checkpoints: Path
 
     @classmethod
     def of(

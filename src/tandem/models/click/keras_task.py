@@ -17,23 +17,18 @@ from tandem.models.click import network
 from tandem.models.click.config import ClickConfig
 from tandem.models.click.job import ClickJob
 from tandem.models.click.rows import click_rows
+from tandem.models.click.training import train_click
 from tandem.models.click.validation import click_metrics
 from tandem.training.keras.predictor import Predictor
 from tandem.training.keras.task import KerasTask
 from tandem.training.keras.trainer import KerasTrainer
 from tandem.training.phases import Training
-from tandem.training.task import LoopParameters, Phase
+from tandem.training.task import Phase
 
 
 def train_keras_click(job: ClickJob, communicator: Communicator, emit: Emit) -> Training[KerasTask]:
-    """The whole job of a rank: train and save."""
-    parameters = LoopParameters.of(job.parameters)
-    training = Training(
-        KerasTrainer, lambda phase: keras_task(job, phase, communicator), job, parameters, communicator, emit
-    )
-    training.fit()
-    training.save(lambda folder: save_model(job, training.task.model, folder))
-    return training
+    """The whole job of a rank; see :func:`tandem.models.click.training.train_click`."""
+    return train_click(KerasTrainer, keras_task, save_model, job, communicator, emit)
 
 
 def keras_task(job: ClickJob, phase: Phase, communicator: Communicator) -> KerasTask:
@@ -110,11 +105,10 @@ def _check_built(config: ClickConfig, model: Any) -> None:
         raise UserError(f"{where}: the model returns shape {shape} for 2 rows, expected logits of shape (2, 1)")
 
 
-def save_model(job: ClickJob, trained: keras.Model, folder: Path) -> None:
-    """``model.keras``, in float32 whatever it was trained in, and ``config.json``."""
-    folder.mkdir(parents=True, exist_ok=True)
+def save_model(job: ClickJob, task: KerasTask, folder: Path) -> None:
+    """``model.keras``, in float32 whatever it was trained in, and ``config.json``; into a folder that exists."""
     published = build_model(job.config, "fp32", job.seed)
-    for target, source in zip(published.weights, trained.weights, strict=True):
+    for target, source in zip(published.weights, task.model.weights, strict=True):
         target.assign(source.value.numpy())
     published.save(folder / "model.keras")
     write_config(job.config, folder)

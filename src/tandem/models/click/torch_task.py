@@ -19,9 +19,10 @@ from tandem.models.click import network
 from tandem.models.click.config import ClickConfig
 from tandem.models.click.job import ClickJob
 from tandem.models.click.rows import click_rows
+from tandem.models.click.training import train_click
 from tandem.models.click.validation import click_metrics
 from tandem.training.phases import Training
-from tandem.training.task import LoopParameters, Metrics, Phase
+from tandem.training.task import Metrics, Phase
 from tandem.training.torch.trainer import TorchTask, TorchTrainer, columns_of
 
 MODEL_FILE = "model.safetensors"
@@ -29,14 +30,8 @@ BLOCK = 4096
 
 
 def train_torch_click(job: ClickJob, communicator: Communicator, emit: Emit) -> Training[TorchTask]:
-    """The whole job of a rank: train and save."""
-    parameters = LoopParameters.of(job.parameters)
-    training = Training(
-        TorchTrainer, lambda phase: torch_task(job, phase, communicator), job, parameters, communicator, emit
-    )
-    training.fit()
-    training.save(lambda folder: save_model(job, training.task.model, folder))
-    return training
+    """The whole job of a rank; see :func:`tandem.models.click.training.train_click`."""
+    return train_click(TorchTrainer, torch_task, save_model, job, communicator, emit)
 
 
 def torch_task(job: ClickJob, phase: Phase, communicator: Communicator) -> TorchTask:
@@ -132,8 +127,9 @@ def predicted(model: nn.Module, rows: ColumnRows, names: tuple[str, ...], *, bf1
     return np.concatenate(parts)
 
 
-def save_model(job: ClickJob, model: nn.Module, folder: Path) -> None:
-    """``model.safetensors``, the module's state in float32, and ``config.json``, by which it is built again."""
-    state = {name: tensor.detach().clone().contiguous() for name, tensor in model.state_dict().items()}
+def save_model(job: ClickJob, task: TorchTask, folder: Path) -> None:
+    """``model.safetensors``, the state in float32, and ``config.json``, by which it is built again; into a folder that
+    exists."""
+    state = {name: tensor.detach().clone().contiguous() for name, tensor in task.model.state_dict().items()}
     save_file(state, folder / MODEL_FILE)
     write_config(job.config, folder)

@@ -3,19 +3,18 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from tandem.errors import UserError
 from tandem.features.spec import BagFeature, FeatureSpec, MinMaxFeature, VocabularyFeature
 from tandem.models.ncf.config import SideSizes
 from tandem.parameters import NCFParameters
 from tandem.storage.locations import Location
+from tandem.training.job import TrainingJob
 
 MAX_BAG_CELLS = 2**29
 """Of a list of categories as the model holds it, users (or items) x categories, 4 bytes each."""
 
 
-class NCFJob(BaseModel):
+class NCFJob(TrainingJob):
     """Train NCF on these files; paths are absolute.
 
     user_features and item_features hold one row per known id (``user`` and ``item``, from 1); users, items: what of
@@ -23,10 +22,7 @@ class NCFJob(BaseModel):
     model that has not seen them is published.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     parameters: NCFParameters
-    seed: int
     train: Location
     test: Location | None = None
     with_test: bool = False
@@ -34,9 +30,6 @@ class NCFJob(BaseModel):
     item_features: Location
     users: SideSizes
     items: SideSizes
-    feature_spec_fingerprint: str
-    staging: Path
-    checkpoints: Path
 
     @classmethod
     def of(

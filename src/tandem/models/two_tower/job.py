@@ -2,33 +2,26 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from tandem.features.spec import FeatureSpec
 from tandem.models.two_tower.config import TwoTowerConfig
 from tandem.parameters import TwoTowerParameters
 from tandem.storage.locations import Location
+from tandem.training.job import TrainingJob
 
 
-class TwoTowerJob(BaseModel):
+class TwoTowerJob(TrainingJob):
     """Train two towers on these files, and apply them; paths are absolute.
 
     sizes: of each id column of the rows, the number of ids, 0 included. user_features, item_features: one row per
     ``user_id`` or ``tweet_id``, of which vectors are made.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     parameters: TwoTowerParameters
-    seed: int
     train: Location
     test: Location
     user_features: Location
     item_features: Location
     sizes: dict[str, int]
-    feature_spec_fingerprint: str
-    staging: Path
-    checkpoints: Path
 
     @classmethod
     def of(
